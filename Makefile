@@ -30,7 +30,8 @@ help:
 	@echo "make run    build, start a worker (with a private redis if there is none), run sample jobs, keep running"
 	@echo "make test   install what the tests need; format, lints, docs, tidy, unit, integration and doc tests"
 	@echo "make test-all  the same, and what takes its time: lints with fewer features, the counts of instructions, a worker"
-	@echo "            beside a real Prometheus and a real Sidekiq"
+	@echo "            beside a real Prometheus and a real Sidekiq, and the pages in a real browser"
+	@echo "make screenshots  take pictures of the pages with realistic data, into target/screenshots"
 	@echo "make chaos  fail workers, lines and Redis at random for CHAOS_SECONDS (300) or CHAOS_ROUNDS; CHAOS_SEED replays;"
 	@echo "            CHAOS_OUT=FILE keeps what it says"
 	@echo "make fuzz   search for bytes that break a parser, FUZZ_SECONDS (60) for each target, or FUZZ_TARGET alone"
@@ -114,16 +115,31 @@ prometheus:
 		echo "Installing prometheus"; \
 		$(call install,prometheus,golang-github-prometheus,prometheus,prometheus); }
 
+# A real browser, for the tests of the pages and for pictures of them.
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null || { \
+		echo "Installing chromium"; \
+		$(call install,chromium fonts-dejavu-core,chromium dejavu-sans-fonts,chromium font-dejavu,chromium ttf-dejavu); }
+
+# Pictures of all pages, with data as a shop has it: light, dark, and in a narrow window.
+.PHONY: screenshots
+screenshots: linker redis chromium
+	@SCREENSHOTS=$(CURDIR)/target/screenshots $(TESTS) --test browser -- pictures
+	@echo "see target/screenshots"
+
 # What takes its time: fewer features, everything built once more as a release is, to count what the hot paths cost, and a
 # real Prometheus that scrapes a worker.
 .PHONY: test-all
-test-all: test prometheus ruby
+test-all: test prometheus ruby chromium
 # As it is built by default, and the engine alone.
 	@cargo clippy --locked --quiet -- -D warnings
 	@cargo clippy --no-default-features --locked --quiet -- -D warnings
 	@$(INSTRUCTIONS) check
 	@cd packaging/prometheus && promtool check config prometheus.yml >/dev/null && promtool test rules alerts-test.yml
 	@$(TESTS) --test prometheus
+# In a real browser.
+	@$(TESTS) --test browser
 # Beside the real sidekiq.
 	@$(TESTS) --test ruby_sidekiq
 

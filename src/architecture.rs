@@ -30,11 +30,12 @@
 //!                                          │                  reaper, steering from outside, service manager
 //!                                          ├─ runner          for each application of another language: a keeper thread,
 //!                                          │                  its fork server, and children that the shards talk to
-//!                                          └─ web             a third with `--web`, pinned nowhere: metrics and probes
+//!                                          └─ web             a third with `--web`, pinned nowhere: metrics, probes, pages
 //! ```
 //!
 //! What a shard counts by queue and class is in its own memory. `web` asks for it over the mesh, and otherwise reads what
-//! shards and control publish in `stats`. It writes nothing, and has a connection to Redis of its own for the fleet.
+//! shards and control publish in `stats`. For the fleet, and for what people have done
+//! by its pages, it has connections to Redis of its own.
 //! Control asks for the same once a minute and appends it to the history that Redis keeps (`wire::history`).
 //!
 //! # Redis Cluster

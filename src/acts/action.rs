@@ -1,6 +1,6 @@
 //! What to do with jobs, and whether there is room for it.
 
-use crate::store::{operate::DeadSetCaps, survey::Summary};
+use crate::store::{operate::DeadSetCaps, survey::Process};
 use crate::wire::QueueName;
 
 /// What to do with jobs.
@@ -48,20 +48,11 @@ impl Action {
     }
 
     /// The same, with the caps that the workers of the fleet use: a command that trimmed the dead set by its own caps would
-    /// delete what nobody asked it to delete. The largest count if they differ.
+    /// delete what nobody asked it to delete.
     #[must_use]
-    pub(crate) fn with_caps_of(self, fleet: &Summary) -> Self {
+    pub(crate) fn with_caps_of<'p>(self, fleet: impl Iterator<Item = &'p Process>) -> Self {
         let Self::Kill(own, excess) = self else { return self };
-        let figures = fleet.processes.values().filter_map(|process| process.figures.as_ref());
-        let told = figures.filter(|figures| figures.dead_jobs_max > 0);
-        let most = told.fold(None, |most: Option<DeadSetCaps>, figures| {
-            let (jobs_max, timeout_s) = most.map_or((0, 0), |most| (most.jobs_max, most.timeout_s));
-            Some(DeadSetCaps {
-                jobs_max: jobs_max.max(figures.dead_jobs_max),
-                timeout_s: timeout_s.max(figures.dead_timeout_s),
-            })
-        });
-        Self::Kill(most.unwrap_or(own), excess)
+        Self::Kill(caps_of(fleet).unwrap_or(own), excess)
     }
 
     /// Whether jobs run again.
@@ -85,6 +76,19 @@ impl Action {
         }
         Ok(())
     }
+}
+
+/// What the dead set keeps by these workers, the largest count if they differ; `None`: none of them says.
+pub(crate) fn caps_of<'p>(fleet: impl Iterator<Item = &'p Process>) -> Option<DeadSetCaps> {
+    let figures = fleet.filter_map(|process| process.figures.as_ref());
+    let told = figures.filter(|figures| figures.dead_jobs_max > 0);
+    told.fold(None, |most: Option<DeadSetCaps>, figures| {
+        let (jobs_max, timeout_s) = most.map_or((0, 0), |most| (most.jobs_max, most.timeout_s));
+        Some(DeadSetCaps {
+            jobs_max: jobs_max.max(figures.dead_jobs_max),
+            timeout_s: timeout_s.max(figures.dead_timeout_s),
+        })
+    })
 }
 
 #[cfg(test)]

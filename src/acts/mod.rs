@@ -1,5 +1,5 @@
 //! What operators do to jobs and processes, step by step and without a connection: retry, kill, delete, prune, look at
-//! jobs, make processes quiet, stop them.
+//! jobs, make processes quiet, stop them, pause queues and classes.
 //!
 //! An act says what to ask Redis next and reads the reply ([`Steps`]); its caller brings the connections, shows progress,
 //! and asks people for consent. The command line drives acts over blocking connections (`admin`). Nothing here prints,
@@ -17,12 +17,15 @@ pub(crate) mod pick;
 pub(crate) mod prune;
 mod scene;
 pub(crate) mod sweep;
-// Processes.
+// Processes, queues and classes.
+pub(crate) mod pause;
 pub(crate) mod steer;
 
 pub(crate) use batch::Outcome;
 pub(crate) use scene::Scene;
 pub(crate) use size::Size;
+#[cfg(feature = "web")]
+pub(crate) use steps::ActProgress;
 pub(crate) use steps::{Error, Steps, To};
 
 #[cfg(test)]

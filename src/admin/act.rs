@@ -96,7 +96,9 @@ pub(crate) fn act(db: &Database, act: &Act, out: &mut dyn Write) -> Result<(), E
     };
     let mut sessions = Session::open_each(db, &places)?;
     let action = match &act.action {
-        kill @ Action::Kill(..) => kill.clone().with_caps_of(&nodes::survey(db, Scope::Processes)?),
+        kill @ Action::Kill(..) => {
+            kill.clone().with_caps_of(nodes::survey(db, Scope::Processes)?.processes.values())
+        }
         action @ (Action::Retry(_) | Action::Delete) => action.clone(),
     };
     let confirmation = act.needed_confirmation();

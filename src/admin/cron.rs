@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::format::{Format, write_json};
 use super::table::printable;
-use super::{database::Database, error::Error, hint, nodes, span::span};
+use super::{database::Database, error::Error, hint, nodes};
 use crate::cron::edit::{EditError, Put, entry_of, name_of, pause, put, remove, run_now};
 use crate::cron::{CronEntry, Run, first_tick, tick_text};
 use crate::limits::{CRON_EDITS_MAX, CRON_LIST_PAGE, CRON_TICKS_SHOWN};
@@ -18,6 +18,7 @@ use crate::net::blocking::BlockingConnection;
 use crate::resp::Requests;
 use crate::store::cron::{self, Change, Changed, Row};
 use crate::store::survey::Scope;
+use crate::view::span::span;
 use crate::wire::Realm;
 
 /// What to do.

@@ -10,7 +10,6 @@ use super::{
     format::{Format, write_json},
     page::{Head, drive, said},
     session::Session,
-    span::moment,
     table::{self, Align},
 };
 use crate::{
@@ -21,6 +20,7 @@ use crate::{
     view::{
         entry::JobEntry,
         groups::{Group, Groups},
+        span::moment,
     },
 };
 
@@ -83,7 +83,7 @@ fn text(groups: &[Group], others: u64, place: &Place, now: f64, out: &mut dyn Wr
     };
     columns.extend(times.into_iter().flatten().map(|title| (title, Align::Right)));
     let row = |group: &Group| {
-        let Group { jobs, name, class, error, example, lowest_score, highest_score } = group;
+        let Group { jobs, name, class, error, example, lowest_score, highest_score, .. } = group;
         let error = if error.is_empty() { class.clone() } else { format!("{class}: {error}") };
         let mut row = vec![jobs.to_string(), name.clone(), error, example.clone()];
         if times.is_some() {

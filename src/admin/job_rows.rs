@@ -2,7 +2,8 @@
 //!
 //! Text is shortened here and escaped by the table: what others put into Redis must not control the terminal.
 
-use super::{span::moment, table::Align};
+use super::table::Align;
+use crate::view::span::moment;
 use crate::{
     job::bad,
     limits::ROW_TEXT_CHARS_MAX,

@@ -37,7 +37,6 @@ mod job_rows;
 mod nodes;
 mod page;
 mod session;
-mod span;
 mod table;
 #[cfg(test)]
 mod test_database;

@@ -10,11 +10,11 @@ use super::{
     error::Error,
     format::{Format, write_json},
     nodes,
-    span::span,
     table::{self, Align},
 };
 use crate::store::survey::Scope;
 use crate::view::member::{Member, Members};
+use crate::view::span::span;
 
 /// Reads the processes and writes them.
 ///

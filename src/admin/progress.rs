@@ -6,10 +6,10 @@ use super::{
     database::Database,
     error::Error,
     format::{Format, write_json},
-    span::span,
     table::printable,
 };
 use crate::client::{self, Progress};
+use crate::view::span::span;
 
 /// Reads the progress of a job and writes it. One round trip, and one more for the clock of Redis.
 ///

@@ -11,9 +11,10 @@ use super::{
     error::Error,
     format::{Format, write_json},
     nodes,
-    pause::{told, write_classes},
+    pause::write_classes,
     table::{self, Align},
 };
+use crate::view::why::told;
 use crate::{
     store::survey::Scope,
     view::queue::{Queue, Queues},

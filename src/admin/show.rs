@@ -14,17 +14,11 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::{
-    database::Database,
-    error::Error,
-    format::Format,
-    nodes,
-    pause::{paused_now, told},
-    progress,
-    session::Session,
-    span::{date, span},
-    table::printable,
-    ticker::Ticker,
+    database::Database, error::Error, format::Format, nodes, pause::paused_now, progress, session::Session,
+    table::printable, ticker::Ticker,
 };
+use crate::view::span::{date, span};
+use crate::view::why::told;
 use crate::{
     acts::look::{Look, Query},
     client::Progress,

@@ -7,9 +7,10 @@ use super::{
     error::Error,
     format::{Format, write_json},
     nodes,
-    pause::{told, write_classes},
+    pause::write_classes,
     table::{self, Align, printable},
 };
+use crate::view::why::told;
 use crate::{
     store::survey::{Scope, Summary},
     view::{

@@ -100,6 +100,7 @@ pub(super) const SERVE: &[OptionId] = &[
     OptionId::Web,
     OptionId::WebAuth,
     OptionId::WebOpen,
+    OptionId::WebReadOnly,
     OptionId::Tag,
     OptionId::Verbose,
     OptionId::LogFormat,

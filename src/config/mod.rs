@@ -101,6 +101,8 @@ pub struct Config {
     pub web_auth: Option<PathBuf>,
     /// Whether everybody may, on an address that is not loopback.
     pub web_open: bool,
+    /// Whether nobody may act on anything over HTTP.
+    pub web_read_only: bool,
     /// The file that some of this came from, if one was named.
     pub config_file: Option<PathBuf>,
     /// Places of settings that are accepted only for compatibility with the gem and have no effect.

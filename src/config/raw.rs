@@ -224,6 +224,7 @@ mod tests {
             OptionId::Web => ("9394", |raw| raw.web == Some(SocketAddr::from(([127, 0, 0, 1], 9394)))),
             OptionId::WebAuth => ("/w", |raw| raw.web_auth == Some("/w".into())),
             OptionId::WebOpen => ("true", |raw| raw.web_open == Some(true)),
+            OptionId::WebReadOnly => ("true", |raw| raw.web_read_only == Some(true)),
             OptionId::Verbose => ("true", |raw| raw.log_level == Some(LogLevel::Debug)),
             OptionId::LogFormat => ("json", |raw| raw.log_format == Some(LogFormat::Json)),
             OptionId::StatsInterval => ("11", |raw| raw.stats_interval == Some(Duration::from_secs(11))),

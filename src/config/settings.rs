@@ -157,6 +157,8 @@ settings! {
         PrivateRedis => private_redis: bool = |spec, value| value.switch(spec);
         /// Whether everybody may read metrics on an address that is not loopback.
         WebOpen => web_open: bool = |spec, value| value.switch(spec);
+        /// Whether nobody may act over HTTP.
+        WebReadOnly => web_read_only: bool = |spec, value| value.switch(spec);
         /// Whether this process polls the retry and scheduled sets.
         PollerEnabled => poller_enabled: bool = |spec, value| value.switch(spec);
         /// Whether to start although a periodic job of the file is refused.

@@ -32,8 +32,11 @@ pub const COUNTS_WAIT: Duration = Duration::from_millis(250);
 /// Where `jiggler-uring web` serves unless it is told: the port that Ruby's exporters for job servers use.
 pub const WEB_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9394);
 
-/// Files that the server has open besides its connections: its rings, its sockets, its connection to Redis.
-pub const WEB_FILES: usize = 12;
+/// Files that the server has open besides its connections: its rings, its sockets, its connections to Redis, of which each
+/// act that is under way has two.
+pub const WEB_FILES: usize = 16;
+
+const _: () = assert!(WEB_FILES >= 12 + 2 * TASKS_RUNNING_MAX);
 
 /// Connections that are open at the same time. Twenty scrapers, probes and people need fewer by far; a connection takes
 /// some 20 KB. At the bound the one that has been without a request for longest makes room.

@@ -64,9 +64,11 @@ impl Web {
         let Some(address) = config.web else { return Ok(None) };
         let access = match &config.web_auth {
             Some(path) => Access::of_file(path).map_err(Failure::usage)?,
-            None if address.ip().is_loopback() || config.web_open => Access::Open,
+            None if address.ip().is_loopback() => Access::local(),
+            None if config.web_open => Access::open(),
             None => return Err(Failure::usage(WebError::Public { address })),
         };
+        let access = if config.web_read_only { access.read_only() } else { access };
         let socket = listen(address).map_err(|cause| WebError::Bind { address, cause })?;
         let address = socket.local_addr()?;
         Ok(Some(Self { socket, address, access }))

@@ -19,6 +19,7 @@ pub mod cron;
 // The past.
 pub mod history;
 // Producers and operators.
+pub mod audit;
 pub mod cancel;
 pub mod enqueue;
 pub mod entries;

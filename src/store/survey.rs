@@ -189,6 +189,22 @@ impl Survey {
         self.clock.now()
     }
 
+    /// What is known now.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let text = |key: &[u8]| String::from_utf8_lossy(key).into_owned();
+        let realm = |key: &String| Some(parse_realm_key(self.keys, key)?.0.to_owned());
+        Summary {
+            at: self.now(),
+            counts: self.counts(),
+            paused: self.paused.clone(),
+            queues: self.queues().collect(),
+            realms: self.sizes.keys().filter_map(realm).collect(),
+            processes: self.processes().map(|(key, process)| (text(key), process.clone())).collect(),
+            unreadable_keys: self.unreadable.clone(),
+        }
+    }
+
     /// What was found.
     #[must_use]
     pub fn finish(self) -> Summary {

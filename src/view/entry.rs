@@ -260,7 +260,7 @@ pub(crate) fn text_of(payload: &[u8], name: &str) -> Option<String> {
 }
 
 /// Where the poller would put it.
-fn queue_of(payload: &[u8], schema: Schema) -> String {
+pub(super) fn queue_of(payload: &[u8], schema: Schema) -> String {
     let named = text_of(payload, schema.names().queue).filter(|queue| !queue.is_empty());
     named.unwrap_or_else(|| DEFAULT_QUEUE.to_owned())
 }

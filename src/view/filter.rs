@@ -1,6 +1,9 @@
 //! Which jobs are meant: those with a name, an error or an age, or the one with a jid.
 
+use serde_json::value::RawValue;
+
 use super::entry;
+use super::redacted::{self, Layout};
 use crate::{
     job::{MemberNames, Parser, Schema, member_of_head},
     store::entries::Entry,
@@ -45,6 +48,10 @@ pub struct Filter {
     pub class: Option<NamePattern>,
     /// What the message of its last error contains.
     pub error: Option<String>,
+    /// What its arguments contain, as they are shown: without what is secret.
+    pub args: Option<String>,
+    /// The queue it is for.
+    pub queue: Option<String>,
     /// When it failed at the latest.
     pub before: Option<Before>,
 }
@@ -89,6 +96,9 @@ impl Filter {
         if !self.is_old_enough(entry, schema.names()) || !self.failed_so(entry, schema.names()) {
             return false;
         }
+        if !self.is_for_queue(entry, schema) || !self.has_args(entry, schema.names()) {
+            return false;
+        }
         if entry.is_whole()
             && let Ok(job) = parser.parse(&entry.bytes)
         {
@@ -107,6 +117,19 @@ impl Filter {
         };
         // What does not say when it failed is not known to be old.
         at.is_some_and(|at: f64| at * 1e3 <= unix_ms as f64)
+    }
+
+    fn is_for_queue(&self, entry: &Entry, schema: Schema) -> bool {
+        self.queue.as_ref().is_none_or(|wanted| *wanted == entry::queue_of(&entry.bytes, schema))
+    }
+
+    /// What is hidden from readers is not found either: they could guess it letter by letter.
+    fn has_args(&self, entry: &Entry, names: &MemberNames) -> bool {
+        let Some(part) = &self.args else { return true };
+        let args: Option<Box<RawValue>> = member_of_head(&entry.bytes, names.args);
+        args.is_some_and(|args| {
+            redacted::json(args.get(), Layout::Raw, usize::MAX).text.contains(part.as_str())
+        })
     }
 
     fn failed_so(&self, entry: &Entry, names: &MemberNames) -> bool {
@@ -168,6 +191,20 @@ mod tests {
         check(&Filter { error: Some("x".to_owned()), ..class("Net::*") }, job, false);
         check(&class("*"), r#"{"name":"N"}"#, true);
         check(&error("x"), r#"{"name":"N"}"#, false);
+    }
+
+    #[test]
+    fn jobs_are_found_by_their_queue_and_by_arguments_that_are_not_secret() {
+        let queue = |name: &str| Filter { queue: Some(name.to_owned()), ..Filter::default() };
+        let args = |part: &str| Filter { args: Some(part.to_owned()), ..Filter::default() };
+        let job = r#"{"name":"N","args":["ann@example.org",{"password":"hunter2"}],"queue":"mail"}"#;
+        check(&queue("mail"), job, true);
+        check(&queue("default"), job, false);
+        check(&queue("default"), r#"{"name":"N"}"#, true);
+        check(&args("ann@"), job, true);
+        check(&args("hunter"), job, false);
+        check(&args("mail\""), job, false);
+        check(&args("x"), r#"{"name":"N"}"#, false);
     }
 
     #[test]

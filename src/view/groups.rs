@@ -21,6 +21,11 @@ pub(crate) struct Group {
     /// In a set: the lowest and the highest score.
     pub(crate) lowest_score: Option<f64>,
     pub(crate) highest_score: Option<f64>,
+    /// When the first of them first failed, and when the last of them last did, as far as they say. Unix seconds.
+    #[serde(skip)]
+    pub(crate) first_failed: Option<f64>,
+    #[serde(skip)]
+    pub(crate) last_failed: Option<f64>,
 }
 
 /// The groups so far.
@@ -53,8 +58,17 @@ impl Groups {
             example: example(),
             lowest_score: job.score(),
             highest_score: job.score(),
+            first_failed: None,
+            last_failed: None,
         });
         group.jobs += 1;
+        let first = job.number(job.names().first_failed_at);
+        if let Some(first) = first {
+            group.first_failed = Some(group.first_failed.map_or(first, |before| before.min(first)));
+        }
+        if let Some(last) = job.number(job.names().retried_at).or(first) {
+            group.last_failed = Some(group.last_failed.map_or(last, |before| before.max(last)));
+        }
         if let Some(score) = job.score() {
             group.lowest_score = group.lowest_score.map(|lowest| lowest.min(score));
             group.highest_score = group.highest_score.map(|highest| highest.max(score));
@@ -120,7 +134,7 @@ mod tests {
         }
         let (sorted, others) = groups.sorted();
         assert_eq!((sorted.len(), others), (JOBS_GROUPS_MAX, 3));
-        let Group { jobs, name, class, error, example, lowest_score, highest_score } = &sorted[0];
+        let Group { jobs, name, class, error, example, lowest_score, highest_score, .. } = &sorted[0];
         assert_eq!((*jobs, &**name, &**class, &**error), (3, "Item", "E", "item #: -#.#"));
         assert_eq!((&**example, *lowest_score, *highest_score), ("j17", Some(4.0), Some(2_000.0)));
         assert!(sorted[1..].iter().all(|group| group.jobs == 1));

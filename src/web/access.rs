@@ -1,6 +1,8 @@
-//! Who may read: everybody, or those with a token or a password of a file.
+//! Who may read, and who may act: everybody, or those with a token or a password of a file.
 //!
 //! The file has one entry a line: `name:hash`, with a bcrypt hash as `htpasswd -nB name` prints it, or a bearer token alone.
+//! A role may follow, after a blank ([`Role`]); without one the entry has them all.
+//!
 //! Comparisons take the same time whatever differs. A password is hashed once; after that the client is known. After a wrong
 //! one no unknown client is looked at for a second, so guessing takes neither the server's time nor an end.
 
@@ -19,19 +21,44 @@ use crate::limits::{
 };
 use crate::small_file;
 
-/// Who may read.
+/// What somebody may do. Each may do what those before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Role {
+    /// Look.
+    Read,
+    /// What can be undone: retry, pause, make quiet; and cancel.
+    Operate,
+    /// What cannot: delete, clear, stop a process.
+    Admin,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Who {
+    /// As the audit log names them.
+    pub(crate) name: String,
+    pub(crate) role: Role,
+}
+
+/// Who may come in, and the most that they may do.
 #[derive(Debug, Clone)]
-pub(crate) enum Access {
-    /// Everybody who reaches the address.
-    Open,
+pub(crate) struct Access {
+    door: Door,
+    most: Role,
+}
+
+#[derive(Debug, Clone)]
+enum Door {
+    /// Everybody who reaches the address, under this name.
+    Open(&'static str),
     /// Those of the file.
     Known(Box<Gate>),
 }
 
 /// The entries of a file, and who came in by them.
 #[derive(Clone)]
-pub(crate) struct Gate {
-    tokens: Vec<String>,
+struct Gate {
+    tokens: Vec<Token>,
     users: Vec<User>,
     /// `name:password` as clients have sent them and as they were found right, the latest last.
     known: RefCell<VecDeque<Vec<u8>>>,
@@ -40,20 +67,41 @@ pub(crate) struct Gate {
 }
 
 #[derive(Clone)]
+struct Token {
+    secret: String,
+    who: Who,
+}
+
+#[derive(Clone)]
 struct User {
-    name: String,
     hash: String,
+    who: Who,
 }
 
 /// What becomes of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Pass {
     /// It is answered.
-    Granted,
+    Granted(Who),
     /// It shows no token or password, or a wrong one.
     Refused,
     /// It comes too soon after a wrong one.
     Later,
+}
+
+impl Role {
+    /// As files spell it.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Operate => "operate",
+            Self::Admin => "admin",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        [Self::Read, Self::Operate, Self::Admin].into_iter().find(|role| role.word() == word)
+    }
 }
 
 /// Why a file is not accepted. Never shows what is in it.
@@ -88,6 +136,16 @@ pub(crate) enum AccessError {
 }
 
 impl Access {
+    /// Everybody on this machine. They have no names, so they may not do what cannot be undone.
+    pub(crate) const fn local() -> Self {
+        Self { door: Door::Open("somebody on this machine"), most: Role::Operate }
+    }
+
+    /// Everybody on the network, to read.
+    pub(crate) const fn open() -> Self {
+        Self { door: Door::Open("anybody"), most: Role::Read }
+    }
+
     /// Reads a file of users and tokens.
     ///
     /// # Errors
@@ -104,56 +162,78 @@ impl Access {
             known: RefCell::default(),
             wrong_at: Cell::new(None),
         };
-        for (number, line) in text.lines().enumerate() {
+        for (index, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let bad = |reason| AccessError::BadLine { path: shown(), line: number + 1, reason };
-            gate.add(line).map_err(bad)?;
+            let number = index + 1;
+            let bad = |reason| AccessError::BadLine { path: shown(), line: number, reason };
+            gate.add(line, number).map_err(bad)?;
         }
         if gate.tokens.is_empty() && gate.users.is_empty() {
             return Err(AccessError::Empty { path: shown() });
         }
-        Ok(Self::Known(Box::new(gate)))
+        Ok(Self { door: Door::Known(Box::new(gate)), most: Role::Admin })
+    }
+
+    /// The same, for reading alone.
+    #[must_use]
+    pub(crate) fn read_only(self) -> Self {
+        Self { most: Role::Read, ..self }
     }
 
     /// Whether a request with this `Authorization` field may be answered.
     pub(super) fn pass(&self, authorization: Option<&[u8]>) -> Pass {
-        match self {
-            Self::Open => Pass::Granted,
-            Self::Known(gate) => gate.pass(authorization, Instant::now()),
+        let pass = match &self.door {
+            Door::Open(name) => Pass::Granted(Who { name: (*name).to_owned(), role: self.most }),
+            Door::Known(gate) => gate.pass(authorization, Instant::now()),
+        };
+        match pass {
+            Pass::Granted(who) => Pass::Granted(Who { role: who.role.min(self.most), ..who }),
+            other => other,
         }
     }
 }
 
 impl Gate {
-    fn add(&mut self, line: &str) -> Result<(), String> {
-        if let Some((name, hash)) = line.split_once(':') {
+    fn add(&mut self, line: &str, number: usize) -> Result<(), String> {
+        let role = line.rsplit_once(char::is_whitespace).and_then(|(_, word)| Role::parse(word));
+        let (entry, role) = match role {
+            Some(role) => (line[..line.len() - role.word().len()].trim_end(), role),
+            None => (line, Role::Admin),
+        };
+        if let Some((name, hash)) = entry.split_once(':') {
             let cost = cost(hash).ok_or_else(|| {
-                "the password is not a bcrypt hash; htpasswd -nB NAME prints such a line".to_owned()
+                "the password is not a bcrypt hash; htpasswd -nB NAME prints such a line, after which a role may stand: \
+                 read, operate or admin"
+                    .to_owned()
             })?;
             if cost > WEB_BCRYPT_COST_MAX {
                 return Err(format!("the bcrypt cost is {cost}, at most {WEB_BCRYPT_COST_MAX} is accepted"));
             }
-            self.users.push(User { name: name.to_owned(), hash: hash.to_owned() });
+            let who = Who { name: name.to_owned(), role };
+            self.users.push(User { hash: hash.to_owned(), who });
             return Ok(());
         }
-        if line.chars().count() < WEB_TOKEN_CHARS_MIN || !line.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if entry.chars().count() < WEB_TOKEN_CHARS_MIN || !entry.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(format!(
-                "a token has at least {WEB_TOKEN_CHARS_MIN} visible ASCII characters, such as openssl rand -hex 16 prints"
+                "a token has at least {WEB_TOKEN_CHARS_MIN} visible ASCII characters, such as openssl rand -hex 16 \
+                 prints; after it a role may stand: read, operate or admin"
             ));
         }
-        self.tokens.push(line.to_owned());
+        let who = Who { name: format!("the token of line {number}"), role };
+        self.tokens.push(Token { secret: entry.to_owned(), who });
         Ok(())
     }
 
     fn pass(&self, authorization: Option<&[u8]>, now: Instant) -> Pass {
         let Some((scheme, credentials)) = authorization.and_then(split) else { return Pass::Refused };
         if scheme.eq_ignore_ascii_case(b"bearer") {
-            let is_known =
-                self.tokens.iter().fold(false, |known, token| is_same(token.as_bytes(), credentials) | known);
-            return if is_known { Pass::Granted } else { Pass::Refused };
+            let found = self.tokens.iter().fold(None, |found, token| {
+                if is_same(token.secret.as_bytes(), credentials) { Some(token) } else { found }
+            });
+            return found.map_or(Pass::Refused, |token| Pass::Granted(token.who.clone()));
         }
         if !scheme.eq_ignore_ascii_case(b"basic") {
             return Pass::Refused;
@@ -166,29 +246,29 @@ impl Gate {
 
     /// `pair`: name and password, with a colon between.
     fn pass_user(&self, pair: Vec<u8>, now: Instant) -> Pass {
-        let is_known = self.known.borrow().iter().fold(false, |known, one| is_same(one, &pair) | known);
-        if is_known {
-            return Pass::Granted;
-        }
         let Some(colon) = pair.iter().position(|byte| *byte == b':') else { return Pass::Refused };
+        let (name, password) = (&pair[..colon], &pair[colon + 1..]);
+        let user = self.users.iter().find(|user| user.who.name.as_bytes() == name);
+        let is_known = self.known.borrow().iter().fold(false, |known, one| is_same(one, &pair) | known);
+        if let Some(user) = user.filter(|_| is_known) {
+            return Pass::Granted(user.who.clone());
+        }
         if self.wrong_at.get().is_some_and(|at| now.saturating_duration_since(at) < WEB_GUESS_PAUSE) {
             return Pass::Later;
         }
-        let (name, password) = (&pair[..colon], &pair[colon + 1..]);
-        let user = self.users.iter().find(|user| user.name.as_bytes() == name);
         // An unknown name takes as long as a known one.
         let hash = user.or(self.users.first()).map(|user| user.hash.as_str());
         let fits = hash.is_some_and(|hash| bcrypt::verify(password, hash).unwrap_or(false));
-        if !fits || user.is_none() {
+        let Some(user) = user.filter(|_| fits) else {
             self.wrong_at.set(Some(now));
             return Pass::Refused;
-        }
+        };
         let mut known = self.known.borrow_mut();
         if known.len() >= WEB_KNOWN_USERS_MAX {
             known.pop_front();
         }
         known.push_back(pair);
-        Pass::Granted
+        Pass::Granted(user.who.clone())
     }
 }
 
@@ -230,9 +310,18 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
         match Access::of_file(file.path()) {
-            Ok(Access::Known(gate)) => Ok(gate),
-            Ok(Access::Open) => panic!("a file never opens the door"),
+            Ok(Access { door: Door::Known(gate), .. }) => Ok(gate),
+            Ok(_) => panic!("a file never opens the door"),
             Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// A name and a role, or why not.
+    fn told(pass: Pass) -> String {
+        match pass {
+            Pass::Granted(who) => format!("{} {}", who.name, who.role.word()),
+            Pass::Refused => "refused".to_owned(),
+            Pass::Later => "later".to_owned(),
         }
     }
 
@@ -245,13 +334,15 @@ mod tests {
         let token = "0123456789abcdef";
         let gate = gate(&format!("# who may read\n\n{token}\n{ANN}\n")).unwrap();
         let now = Instant::now();
-        let check = |field: &[u8], after: u64, expected| {
+        let check = |field: &[u8], after: u64, expected: &str| {
             let at = now + Duration::from_secs(after);
-            assert_eq!(gate.pass(Some(field), at), expected, "{}", String::from_utf8_lossy(field));
+            let found = told(gate.pass(Some(field), at));
+            assert_eq!(found, expected, "{}", String::from_utf8_lossy(field));
         };
         assert_eq!(gate.pass(None, now), Pass::Refused);
-        check(format!("Bearer {token}").as_bytes(), 0, Pass::Granted);
-        check(format!("bearer  {token} ").as_bytes(), 0, Pass::Granted);
+        let by_token = "the token of line 3 admin";
+        check(format!("Bearer {token}").as_bytes(), 0, by_token);
+        check(format!("bearer  {token} ").as_bytes(), 0, by_token);
         for wrong in [
             "Bearer 0123456789abcdee",
             "Bearer ",
@@ -260,14 +351,37 @@ mod tests {
             "Basic ###",
             "Basic YQ==",
         ] {
-            check(wrong.as_bytes(), 0, Pass::Refused);
+            check(wrong.as_bytes(), 0, "refused");
         }
-        check(&basic("ann:abc"), 0, Pass::Granted);
-        check(&basic("ann:wrong"), 10, Pass::Refused);
-        check(&basic("bob:abc"), 10, Pass::Later);
-        check(&basic("ann:abc"), 10, Pass::Granted);
-        check(&basic("bob:abc"), 20, Pass::Refused);
+        check(&basic("ann:abc"), 0, "ann admin");
+        check(&basic("ann:wrong"), 10, "refused");
+        check(&basic("bob:abc"), 10, "later");
+        check(&basic("ann:abc"), 10, "ann admin");
+        check(&basic("bob:abc"), 20, "refused");
         assert!(!format!("{gate:?}").contains(token));
+    }
+
+    #[test]
+    fn a_role_stands_behind_an_entry_and_bounds_what_it_may_do() {
+        let token = "0123456789abcdef";
+        let text = format!("{token}0 read\n{token}1\toperate\n{token}2  admin \n{ANN} operate\n");
+        let gate = gate(&text).unwrap();
+        for (field, expected) in [
+            (format!("Bearer {token}0"), "the token of line 1 read"),
+            (format!("Bearer {token}1"), "the token of line 2 operate"),
+            (format!("Bearer {token}2"), "the token of line 3 admin"),
+            (String::from_utf8(basic("ann:abc")).unwrap(), "ann operate"),
+        ] {
+            assert_eq!(told(gate.pass(Some(field.as_bytes()), Instant::now())), expected);
+        }
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(token.as_bytes()).unwrap();
+        let read_only = Access::of_file(file.path()).unwrap().read_only();
+        let field = format!("Bearer {token}");
+        assert_eq!(told(read_only.pass(Some(field.as_bytes()))), "the token of line 1 read");
+        assert_eq!(told(Access::local().pass(None)), "somebody on this machine operate");
+        assert_eq!(told(Access::local().read_only().pass(None)), "somebody on this machine read");
+        assert_eq!(told(Access::open().pass(None)), "anybody read");
     }
 
     #[test]
@@ -276,6 +390,8 @@ mod tests {
             ("ann:secret-plain\n", "line 1: the password is not a bcrypt hash"),
             ("\nshort\n", "line 2: a token has at least 16"),
             ("a token with blanks in it\n", "line 1: a token"),
+            ("0123456789abcdef writer\n", "a role may stand: read, operate or admin"),
+            ("read\n", "line 1: a token has at least 16"),
             ("# nobody\n", "neither a user"),
         ] {
             let error = gate(text).unwrap_err();

@@ -16,6 +16,19 @@ pub(super) fn is_local(host: Option<&[u8]>) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
 }
 
+/// Whether a form was sent by a page of this server, as far as a browser says. One that sends no `Sec-Fetch-Site`, as over
+/// plain HTTP, says the origin instead, or `null` for pages without referrers, as these are: there, and with clients that
+/// are no browsers, the form's token alone proves it.
+pub(super) fn is_own(site: Option<&[u8]>, origin: Option<&[u8]>, host: Option<&[u8]>) -> bool {
+    if let Some(site) = site {
+        return site == b"same-origin";
+    }
+    let Some(origin) = origin.filter(|origin| *origin != b"null") else { return true };
+    let authority =
+        [b"https://".as_slice(), b"http://"].iter().find_map(|scheme| origin.strip_prefix(*scheme));
+    authority.is_some_and(|authority| host.is_some_and(|host| host.eq_ignore_ascii_case(authority)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,5 +43,29 @@ mod tests {
         }
         assert!(is_local(None));
         assert!(!is_local(Some(&[0xff])));
+    }
+
+    #[test]
+    fn forms_of_other_sites_are_told_from_our_own() {
+        let host = Some(b"jobs.example:9394".as_slice());
+        for (site, origin, expected) in [
+            (Some("same-origin"), Some("null"), true),
+            (Some("same-origin"), None, true),
+            (Some("cross-site"), Some("http://jobs.example:9394"), false),
+            (Some("same-site"), None, false),
+            (Some("none"), None, false),
+            (Some(""), None, false),
+            (None, Some("http://jobs.example:9394"), true),
+            (None, Some("https://Jobs.example:9394"), true),
+            (None, Some("http://jobs.example"), false),
+            (None, Some("http://evil.example"), false),
+            (None, Some("http://jobs.example:9394.evil.example"), false),
+            (None, Some("null"), true),
+            (None, None, true),
+        ] {
+            let found = is_own(site.map(str::as_bytes), origin.map(str::as_bytes), host);
+            assert_eq!(found, expected, "{site:?} {origin:?}");
+        }
+        assert!(!is_own(None, Some(b"http://evil.example"), None));
     }
 }

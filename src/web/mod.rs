@@ -11,7 +11,8 @@
 //! ```
 //!
 //! It has a thread of its own, pinned nowhere: however slow or greedy its clients are, no job and no lease waits for them.
-//! With shards and control it meets in the mesh and in what they publish; it writes nothing, there or in Redis.
+//! With shards and control it meets in the mesh and in what they publish, and writes nothing there; in Redis it changes what
+//! people ask for by forms of its pages, over connections of its own.
 //!
 //! `jiggler-uring web` runs it without shards: then it shows the fleet alone.
 //!

@@ -5,19 +5,23 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Either, Full, Limited};
 use hyper::body::{Body as _, Incoming};
 use serde::Serialize;
 
-use super::access::Pass;
+use super::access::{Pass, Who};
 use super::health::{Facts, Health, Probe};
-use super::host::is_local;
+use super::host::{is_local, is_own};
 use super::metrics;
 use super::negotiation::Format;
 use super::pages;
 use super::state::State;
+use crate::limits::PAGE_QUERY_BYTES_MAX;
 
 type Answer = Response<Full<Bytes>>;
+
+/// A whole answer, or events.
+type Body = Either<Full<Bytes>, pages::Events>;
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -34,15 +38,49 @@ With a browser this address shows pages of queues, processes and jobs.
 ";
 
 /// Answers one request. Never fails: what goes wrong is an answer, too.
-pub(super) async fn answer(state: &State, request: &Request<Incoming>) -> Answer {
+pub(super) async fn answer(state: &State, request: Request<Incoming>) -> Response<Body> {
+    if request.method() == Method::GET && request.uri().path() == "/live" {
+        return live(state, &request);
+    }
+    whole(state, request).await.map(Body::Left)
+}
+
+/// What changes on open pages, as events.
+fn live(state: &State, request: &Request<Incoming>) -> Response<Body> {
+    let field = |name: HeaderName| request.headers().get(name).map(HeaderValue::as_bytes);
+    let refused = if state.is_loopback && !is_local(field(header::HOST)) {
+        Some(Box::new(misdirected()))
+    } else {
+        admitted(state.access.pass(field(header::AUTHORIZATION))).err()
+    };
+    if let Some(refused) = refused {
+        return (*refused).map(Body::Left);
+    }
+    let Some(events) = state.live.open(&state.desk) else {
+        return text(StatusCode::SERVICE_UNAVAILABLE, "too many pages are open\n").map(Body::Left);
+    };
+    with_type(StatusCode::OK, "text/event-stream", Bytes::new()).map(|_| Body::Right(events))
+}
+
+fn misdirected() -> Answer {
+    let said = "the host of this request is not this server: use 127.0.0.1 or localhost\n";
+    last(text(StatusCode::MISDIRECTED_REQUEST, said))
+}
+
+async fn whole(state: &State, request: Request<Incoming>) -> Answer {
     let field = |name: HeaderName| request.headers().get(name).map(HeaderValue::as_bytes);
     if state.is_loopback && !is_local(field(header::HOST)) {
-        let said = "the host of this request is not this server: use 127.0.0.1 or localhost\n";
-        return last(text(StatusCode::MISDIRECTED_REQUEST, said));
+        return misdirected();
+    }
+    let path = request.uri().path();
+    if request.method() == Method::POST && pages::takes_form(path) {
+        return match admitted(state.access.pass(field(header::AUTHORIZATION))) {
+            Ok(who) => form(state, request, &who).await,
+            Err(refused) => last(*refused),
+        };
     }
     if request.method() != Method::GET && request.method() != Method::HEAD {
-        let mut answer =
-            text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD: this server changes nothing\n");
+        let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD: here nothing is changed\n");
         answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return last(answer);
     }
@@ -50,25 +88,13 @@ pub(super) async fn answer(state: &State, request: &Request<Incoming>) -> Answer
         return last(text(StatusCode::PAYLOAD_TOO_LARGE, "no body is taken\n"));
     }
     let pass = state.access.pass(field(header::AUTHORIZATION));
-    let path = request.uri().path();
     if let Some(probe) = probe(path) {
         return health(state, probe, pass).await;
     }
-    match pass {
-        Pass::Granted => {}
-        Pass::Refused => {
-            let mut answer = text(StatusCode::UNAUTHORIZED, "show a token or a password of --web-auth\n");
-            let schemes = HeaderValue::from_static("Basic realm=\"jiggler-uring\", Bearer");
-            answer.headers_mut().insert(header::WWW_AUTHENTICATE, schemes);
-            return answer;
-        }
-        Pass::Later => {
-            let mut answer =
-                text(StatusCode::TOO_MANY_REQUESTS, "a wrong password came just before; try again\n");
-            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            return answer;
-        }
-    }
+    let who = match admitted(pass) {
+        Ok(who) => who,
+        Err(refused) => return *refused,
+    };
     match path {
         "/metrics" => {
             let format = Format::wanted(field(header::ACCEPT));
@@ -78,27 +104,77 @@ pub(super) async fn answer(state: &State, request: &Request<Incoming>) -> Answer
                 None => text(StatusCode::SERVICE_UNAVAILABLE, "too many ask at the same time\n"),
             }
         }
-        _ => page(state, request).await,
+        _ => page(state, &request, &who).await,
+    }
+}
+
+/// Who may come in, or what the others are told.
+fn admitted(pass: Pass) -> Result<Who, Box<Answer>> {
+    match pass {
+        Pass::Granted(who) => Ok(who),
+        Pass::Refused => {
+            let mut answer = text(StatusCode::UNAUTHORIZED, "show a token or a password of --web-auth\n");
+            let schemes = HeaderValue::from_static("Basic realm=\"jiggler-uring\", Bearer");
+            answer.headers_mut().insert(header::WWW_AUTHENTICATE, schemes);
+            Err(Box::new(answer))
+        }
+        Pass::Later => {
+            let mut answer =
+                text(StatusCode::TOO_MANY_REQUESTS, "a wrong password came just before; try again\n");
+            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            Err(Box::new(answer))
+        }
+    }
+}
+
+/// What a page needs of a request.
+fn asked<'r, B>(state: &'r State, request: &'r Request<B>, who: &'r Who) -> pages::Request<'r> {
+    let field = |name: HeaderName| request.headers().get(name).map(HeaderValue::as_bytes);
+    pages::Request {
+        who,
+        tag: &state.about.tag,
+        path: request.uri().path(),
+        query: request.uri().query().unwrap_or_default(),
+        accept: field(header::ACCEPT),
+        cookie: field(header::COOKIE),
     }
 }
 
 /// A page, or what there is for programs.
-async fn page(state: &State, request: &Request<Incoming>) -> Answer {
-    let field = |name: HeaderName| request.headers().get(name).map(HeaderValue::as_bytes);
-    let path = request.uri().path();
-    let asked = pages::Request {
-        tag: &state.about.tag,
-        path,
-        query: request.uri().query().unwrap_or_default(),
-        accept: field(header::ACCEPT),
-        cookie: field(header::COOKIE),
-    };
+async fn page(state: &State, request: &Request<Incoming>, who: &Who) -> Answer {
+    let asked = asked(state, request, who);
     // A large future, which idle connections need not hold.
     match Box::pin(pages::answer(&state.desk, &asked)).await {
         Some(page) => page,
-        None if path == "/" => text(StatusCode::OK, INDEX),
+        None if asked.path == "/" => text(StatusCode::OK, INDEX),
         None => text(StatusCode::NOT_FOUND, INDEX),
     }
+}
+
+/// What a form of a page asks for.
+async fn form(state: &State, request: Request<Incoming>, who: &Who) -> Answer {
+    const FORM: &[u8] = b"application/x-www-form-urlencoded";
+    let field = |name: HeaderName| request.headers().get(name).map(HeaderValue::as_bytes);
+    let site = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
+    if !is_own(site, field(header::ORIGIN), field(header::HOST)) {
+        let said = "this form was sent by a page of another site: nothing was done\n";
+        return last(text(StatusCode::FORBIDDEN, said));
+    }
+    if field(header::CONTENT_TYPE).is_none_or(|kind| kind.get(..FORM.len()) != Some(FORM)) {
+        return last(text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "only forms are taken\n"));
+    }
+    let (head, body) = request.into_parts();
+    let Ok(body) = Limited::new(body, PAGE_QUERY_BYTES_MAX).collect().await else {
+        return last(text(StatusCode::PAYLOAD_TOO_LARGE, "this form is too large, or did not come whole\n"));
+    };
+    let body = body.to_bytes();
+    let Ok(body) = std::str::from_utf8(&body) else {
+        return text(StatusCode::BAD_REQUEST, "this form is not text\n");
+    };
+    let request = Request::from_parts(head, ());
+    let asked = asked(state, &request, who);
+    let answer = Box::pin(pages::answer_form(&state.desk, &asked, body)).await;
+    answer.unwrap_or_else(|| text(StatusCode::NOT_FOUND, INDEX))
 }
 
 fn probe(path: &str) -> Option<Probe> {
@@ -125,7 +201,7 @@ async fn health(state: &State, probe: Probe, pass: Pass) -> Answer {
     };
     let status = if health.fails() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     match pass {
-        Pass::Granted => json(status, &health),
+        Pass::Granted(_) => json(status, &health),
         // A probe of an orchestrator cannot keep a secret; it needs no reasons.
         Pass::Refused | Pass::Later => json(status, &health.without_reasons()),
     }

@@ -45,7 +45,7 @@ async fn converse(stream: Accepted, taken: Taken, state: Rc<State>) {
     let service = service_fn(|request| {
         seat.begin(Instant::now());
         let state = Rc::clone(&state);
-        async move { Ok::<_, Infallible>(route::answer(&state, &request).await) }
+        async move { Ok::<_, Infallible>(route::answer(&state, request).await) }
     });
     let speaking = http1::Builder::new()
         // Its own timeout needs timers that may cross threads; ours covers the answer too.

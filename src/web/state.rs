@@ -10,7 +10,7 @@ use super::counts::Counts;
 use super::fleet::Fleet;
 use super::kept::Kept;
 use super::options::{Shown, WorkerSide};
-use super::pages::Desk;
+use super::pages::{Desk, Live};
 use crate::io::permits::Permits;
 use crate::io::{self, timer};
 use crate::limits::{STALLED_AFTER, WEB_CONNECTIONS_MAX, WEB_SWEEP_PERIOD};
@@ -26,7 +26,8 @@ pub(super) struct State {
     pub(super) worker: Option<Worker>,
     // Changed by their own methods.
     pub(super) fleet: Fleet,
-    pub(super) desk: Desk,
+    pub(super) desk: Rc<Desk>,
+    pub(super) live: Rc<Live>,
     pub(super) awake: Awake,
     /// The latest answers to questions for metrics.
     pub(super) kept: Kept,
@@ -67,7 +68,8 @@ impl State {
             is_loopback,
             about: About { version, program, tag, started_at: unix_now() },
             worker,
-            desk: Desk::new(url.clone(), keys, schema, client_name.clone()),
+            desk: Rc::new(Desk::new(url.clone(), keys, schema, client_name.clone())),
+            live: Rc::default(),
             fleet: Fleet::new(url, keys, client_name),
             awake: Awake::new(Instant::now()),
             kept: Kept::default(),

@@ -54,6 +54,8 @@ pub struct Names {
     pub progress_prefix: &'static str,
     /// Begins the keys of what is kept of the past: [`crate::wire::history`].
     pub history_prefix: &'static str,
+    /// What people have had done by the pages (list): [`crate::wire::audit`], the latest first.
+    pub audit: &'static str,
     /// Begins every channel of [`Keyspace::cancel_channel`].
     pub cancel_prefix: &'static str,
     /// Begins every channel of [`Keyspace::steer_channel`].
@@ -89,6 +91,7 @@ pub const JIGGLER: Keyspace = Keyspace {
         process_prefix: "jiggler:uring:process:",
         progress_prefix: "jiggler:uring:progress:",
         history_prefix: "jiggler:uring:history:",
+        audit: "jiggler:uring:audit",
         cancel_prefix: "jiggler:uring:cancel:",
         steer_prefix: "jiggler:uring:steer:",
     },
@@ -116,6 +119,7 @@ pub const SIDEKIQ: Keyspace = Keyspace {
         process_prefix: "jiggler-uring:process:",
         progress_prefix: "jiggler-uring:progress:",
         history_prefix: "jiggler-uring:history:",
+        audit: "jiggler-uring:audit",
         cancel_prefix: "jiggler-uring:cancel:",
         steer_prefix: "jiggler-uring:steer:",
     },
@@ -393,6 +397,7 @@ mod tests {
         let ours = [
             JIGGLER.names().leases.to_owned(),
             JIGGLER.names().lead.to_owned(),
+            JIGGLER.names().audit.to_owned(),
             JIGGLER.process("06c7221317f9"),
             JIGGLER.shared_realm().cron.ticks.clone(),
             JIGGLER.shared_realm().cron.entries.clone(),
@@ -433,7 +438,8 @@ mod tests {
         assert_eq!(index, "{queue:a:b}:inflight:06c7221317f9:3");
         let told = InFlightKey { queue: "a:b", uuid: "06c7221317f9", shard: 3, batch: Some("w") };
         assert_eq!(SIDEKIQ.parse_in_flight(&wait_list(&index)), Some(told));
-        let ours = [names.leases, names.lead, names.process_prefix, names.progress_prefix, &index];
+        let ours =
+            [names.leases, names.lead, names.audit, names.process_prefix, names.progress_prefix, &index];
         assert!(ours.iter().all(|key| !key.starts_with(names.list_prefix)));
         assert_eq!(
             SIDEKIQ.registry_for_lua().unwrap(),

@@ -3,6 +3,7 @@
 //! Responsible for the spelling of keys, of queue names, of connection names, of the heartbeat and of a process's figures,
 //! including the causes of outages. Not for job payloads (`job`), nor for the commands that touch the keys (`store`).
 
+pub mod audit;
 mod cause;
 mod client_name;
 mod dialect;

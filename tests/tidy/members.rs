@@ -16,6 +16,7 @@ const OTHER_WORDS: &[&str] = &[
     "src/boot/",
     // JSON for programs.
     "src/view/entry.rs",
+    "src/view/why.rs",
     // Labels of metrics.
     "src/web/metrics/",
     "src/stats/outcomes.rs",
@@ -26,6 +27,7 @@ const OTHER_WORDS: &[&str] = &[
     "src/config/",
     // What operators do, and the phases of processes.
     "src/acts/action.rs",
+    "src/acts/pause.rs",
     "src/view/member.rs",
     // What a process says of itself to Sidekiq's programs.
     "src/wire/sidekiq_process.rs",

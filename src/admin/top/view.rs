@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use crate::admin::{
-    span::span,
-    table::{self, Align, printable},
-};
+use crate::admin::table::{self, Align, printable};
 use crate::limits::{RUNNING_JOBS_SHOWN_MAX, TOP_QUEUES_MIN, TOP_QUEUES_PART, TOP_SHARDS_MAX};
+use crate::view::span::span;
 use crate::view::{
     member::{Member, RunningJob},
     state::{QueueLength, State, Worker},

@@ -145,7 +145,7 @@ impl JobsOrder {
         let skip = page.map_or(skip, |page| (page - 1) * limit);
         let query = Query {
             place,
-            filter: Filter { name, jid, class, error, before: None },
+            filter: Filter { name, jid, class, error, ..Filter::default() },
             skip,
             limit: limit as usize,
             examine_max: examine,

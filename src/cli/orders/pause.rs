@@ -3,8 +3,9 @@
 use clap::{ArgGroup, ArgMatches, Args, FromArgMatches, ValueEnum, error::ErrorKind};
 
 use super::value::{job_name, moment, usage};
+use crate::acts::pause::{Pausable, PauseChange};
 use crate::admin::Format;
-use crate::admin::pause::{Pausable, PauseAction};
+use crate::admin::pause::PauseAction;
 use crate::config::GivenUrl;
 use crate::limits::PAUSE_TEXT_BYTES_MAX;
 use crate::wire::QueueName;
@@ -95,7 +96,8 @@ impl PauseOrder {
         let PauseArgs { kind, name, why, until, list: _, json } = PauseArgs::from_arg_matches(matches)?;
         let action = match (kind, name) {
             (Some(kind), Some(name)) => {
-                PauseAction::Pause { what: pausable(kind, name)?, by: who(), why, until }
+                let what = pausable(kind, name)?;
+                PauseAction::Change(PauseChange::Pause { what, by: who(), why, until })
             }
             _ => PauseAction::List(if json { Format::Json } else { Format::Text }),
         };
@@ -107,7 +109,7 @@ impl PauseOrder {
         redis_url: Option<GivenUrl>,
     ) -> Result<Self, clap::Error> {
         let ResumeArgs { kind, name } = ResumeArgs::from_arg_matches(matches)?;
-        Ok(Self { action: PauseAction::Resume(pausable(kind, name)?), redis_url })
+        Ok(Self { action: PauseAction::Change(PauseChange::Resume(pausable(kind, name)?)), redis_url })
     }
 }
 

@@ -265,7 +265,17 @@ pub const OPTIONS: &[OptionSpec] = &[
         flag: Some("web-auth"),
         value_name: "FILE",
         allowed: Allowed::Text("the path of a file"),
-        help: "File of those who may read them: lines that `htpasswd -nB NAME` prints, and bearer tokens",
+        help: "File of those who may: lines that `htpasswd -nB NAME` prints, and bearer tokens; a role may follow: read, \
+               operate, admin",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::WebReadOnly,
+        key: "web_read_only",
+        flag: Some("web-read-only"),
+        default: DefaultValue::Switch(false),
+        allowed: Allowed::Switch,
+        help: "Let nobody act on jobs, queues and processes over HTTP, whatever the role",
         ..BASE
     },
     OptionSpec {

@@ -69,3 +69,71 @@ pub const TREND_AGE_MAX: Duration = Duration::from_secs(300);
 
 /// Seconds of work that may wait, at the rate of late, before a page warns.
 pub const BEHIND_S: f64 = 60.0;
+
+// ---------------------------------------------------------------------------------------------------------------
+// What people have done
+// ---------------------------------------------------------------------------------------------------------------
+
+/// How long Redis may take for one step of an act: a busy one is waited for, a hanging one ends the act.
+pub const TASK_REDIS_WAIT: Duration = Duration::from_secs(10);
+
+/// How long a form waits for the end of what it has begun, before it shows how far that is.
+pub const TASK_ANSWER_WAIT: Duration = Duration::from_secs(1);
+
+/// How often a page that shows something under way loads itself again, in seconds.
+pub const TASK_PAGE_S: u64 = 1;
+
+/// Acts that run at the same time: each keeps Redis busy for some milliseconds of every ten.
+pub const TASKS_RUNNING_MAX: usize = 2;
+
+/// Acts that wait for those.
+pub const TASKS_WAITING_MAX: usize = 30;
+
+/// Acts whose pages are kept: more than can be under way, and some kilobytes each.
+pub const TASKS_KEPT_MAX: usize = 64;
+
+const _: () = assert!(TASKS_RUNNING_MAX + TASKS_WAITING_MAX < TASKS_KEPT_MAX);
+
+/// Pages that ask whether something is to be done and are still good: a few hundred bytes each.
+pub const OFFERS_MAX: usize = 1_000;
+
+/// How long such a page is good.
+pub const OFFER_AGE_MAX: Duration = Duration::from_secs(3_600);
+
+/// Entries of the audit log: some megabytes at most.
+pub const AUDIT_ENTRIES_MAX: usize = 5_000;
+
+/// Bytes of one text in such an entry.
+pub const AUDIT_TEXT_BYTES_MAX: usize = 500;
+
+// ---------------------------------------------------------------------------------------------------------------
+// What changes on open pages
+// ---------------------------------------------------------------------------------------------------------------
+
+/// How often open pages are told what has changed.
+pub const LIVE_PERIOD: Duration = Duration::from_secs(1);
+
+/// Open tabs: fewer than connections, so that others get in.
+pub const LIVE_TABS_MAX: usize = 200;
+
+const _: () = assert!(LIVE_TABS_MAX < crate::limits::WEB_CONNECTIONS_MAX);
+
+/// Events that wait for one tab: it is that many seconds behind, and gets the latest state instead.
+pub const LIVE_EVENTS_MAX: usize = 4;
+
+/// How long one answer goes on before the browser asks again: its connection would be cut off later.
+pub const LIVE_STREAM_MAX: Duration = Duration::from_secs(25);
+
+const _: () = assert!(LIVE_STREAM_MAX.as_secs() + 2 < crate::limits::WEB_EXCHANGE_TIMEOUT.as_secs());
+
+/// Bytes of the name of a queue whose row changes in place.
+pub const PAGE_ELEMENT_NAME_BYTES_MAX: usize = 100;
+
+/// Pairs of class and queue of which a page adds up the past.
+pub const PAGE_CLASSES_MAX: usize = 2_000;
+
+/// Kinds of errors that a page tells apart.
+pub const ERROR_GROUPS_MAX: usize = 2 * crate::limits::JOBS_GROUPS_MAX;
+
+/// How old what is kept of the past may be on a page: it changes once a minute, and a large fleet's takes many calls.
+pub const PAGE_HISTORY_AGE_MAX: Duration = Duration::from_secs(10);

@@ -16,7 +16,7 @@ use crate::wire::{
 };
 
 /// One process.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Process {
     /// 12 hex digits.
     pub uuid: String,
@@ -44,7 +44,7 @@ pub struct Process {
 
 /// The value of a heartbeat key. Each field is the JSON text as written, so that numbers of any size and the order of
 /// members survive.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Heartbeat {
     /// Unix time of the heartbeat in seconds.
     pub heartbeat: Option<Box<RawValue>>,

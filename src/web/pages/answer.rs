@@ -1,5 +1,7 @@
 //! From a request to its page.
 
+use std::time::Instant;
+
 use askama::Template;
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
@@ -8,14 +10,17 @@ use http_body_util::Full;
 
 use super::ask::{Ask, AskError};
 use super::desk::Desk;
-use super::frame::{Frame, ICON, Known, Page, STYLE, Theme, html, sent};
-use super::{job, jobs, overview, processes, queues};
+use super::frame::{Frame, ICON, Known, Page, SCRIPT, STYLE, Theme, html, sent};
+use super::{act, audit, errors, history, job, jobs, overview, processes, queues, task};
 use crate::store::entries::{Place, Set};
+use crate::web::access::Who;
 
-type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Full<Bytes>>;
 
 /// What a page depends on.
 pub(crate) struct Request<'r> {
+    /// Who asks.
+    pub(crate) who: &'r Who,
     /// What the deployment is called; empty if it is not.
     pub(crate) tag: &'r str,
     pub(crate) path: &'r str,
@@ -28,6 +33,7 @@ pub(crate) struct Request<'r> {
 pub(super) struct Visit<'v> {
     pub(super) desk: &'v Desk,
     tag: &'v str,
+    pub(super) who: &'v Who,
     pub(super) page: Page,
     pub(super) ask: Ask,
     theme: Theme,
@@ -61,11 +67,53 @@ pub(crate) async fn answer(desk: &Desk, request: &Request<'_>) -> Option<Answer>
     };
     // What is not read is not linked to either.
     let here = if refused.is_some() { page.href().to_owned() } else { here };
-    let visit = Visit { desk, tag: request.tag, page, ask, theme, here };
+    let visit = Visit { desk, tag: request.tag, who: request.who, page, ask, theme, here };
     Some(match refused {
-        Some(error) => visit.refuse(&error),
-        None => visit.answer().await.unwrap_or_else(|error| visit.refuse(&error)),
+        Some(error) => visit.misunderstood(&error),
+        None => visit.answer().await.unwrap_or_else(|error| visit.misunderstood(&error)),
     })
+}
+
+/// Whether forms are sent to this path.
+pub(crate) fn takes_form(path: &str) -> bool {
+    matches!(Page::at(path), Some(Page::Act | Page::Halt))
+}
+
+/// Answers a form that was sent to such a path.
+pub(crate) async fn answer_form(desk: &Desk, request: &Request<'_>, form: &str) -> Option<Answer> {
+    let page = Page::at(request.path)?;
+    let theme = Theme::of_cookie(request.cookie);
+    let visit = |ask| Visit {
+        desk,
+        tag: request.tag,
+        who: request.who,
+        page,
+        ask,
+        theme,
+        here: Page::Overview.href().to_owned(),
+    };
+    let done = match Ask::read(form) {
+        Err(error) => return Some(visit(Ask::default()).misunderstood(&error)),
+        Ok(ask) => {
+            let visit = visit(ask);
+            let done = match page {
+                Page::Act => act::post(&visit).await,
+                Page::Halt => task::stop(&visit),
+                _ => return None,
+            };
+            done.unwrap_or_else(|error| visit.misunderstood(&error))
+        }
+    };
+    Some(done)
+}
+
+/// Sends a browser to another page here.
+pub(super) fn redirect(to: &str) -> Answer {
+    let mut answer = sent(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", Bytes::new());
+    if let Ok(to) = HeaderValue::from_str(to) {
+        answer.headers_mut().insert(header::LOCATION, to);
+    }
+    answer
 }
 
 impl Visit<'_> {
@@ -79,22 +127,27 @@ impl Visit<'_> {
             Page::Retries => jobs::page(self, Place::Set(Set::Retries)).await?,
             Page::Scheduled => jobs::page(self, Place::Set(Set::Scheduled)).await?,
             Page::Dead => jobs::page(self, Place::Set(Set::Dead)).await?,
-            Page::Job => job::page(self).await?,
+            // Some have large futures, which the others need not hold.
+            Page::Job => Box::pin(job::page(self)).await?,
+            Page::Audit => audit::page(self).await?,
+            Page::Act => act::page(self).await?,
+            Page::Task => task::page(self).await?,
+            // Only for forms.
+            Page::Halt => redirect(Page::Audit.href()),
             Page::Theme => self.change_theme()?,
+            Page::Errors => errors::page(self).await?,
+            Page::Classes => history::classes(self).await?,
+            Page::History => history::page(self).await?,
+            Page::HistoryCsv => history::csv(self).await?,
+            Page::Script => kept(sent(StatusCode::OK, "text/javascript; charset=utf-8", SCRIPT.into())),
             Page::Style => kept(sent(StatusCode::OK, "text/css; charset=utf-8", STYLE.into())),
             Page::Icon => kept(sent(StatusCode::OK, "image/svg+xml", ICON.into())),
         })
     }
 
-    /// What is known of the fleet; if Redis does not answer, what was known last.
+    /// What is known of the fleet.
     pub(super) async fn known(&self) -> Known {
-        match self.desk.fleet().await {
-            Ok(seen) => Known { seen: Some(seen), trouble: None },
-            Err(trouble) => {
-                tracing::debug!(error = %trouble, "web: a page cannot be read");
-                Known { seen: self.desk.last_seen(), trouble: Some(trouble) }
-            }
-        }
+        self.desk.known().await
     }
 
     /// The frame of the page.
@@ -103,24 +156,31 @@ impl Visit<'_> {
         frame.knowing(known, self.desk)
     }
 
-    fn refuse(&self, error: &AskError) -> Answer {
-        let (title, here) = ("Not understood".to_owned(), self.page.href());
-        let frame = Frame::new(title, self.page, self.theme, here, self.tag, self.desk);
-        html(StatusCode::BAD_REQUEST, &Refused { frame, why: format!("{error}.") })
+    fn misunderstood(&self, error: &AskError) -> Answer {
+        self.refuse(StatusCode::BAD_REQUEST, "Not understood", &format!("{error}."))
+    }
+
+    /// A page that says why nothing was done.
+    pub(super) fn refuse(&self, status: StatusCode, title: &str, why: &str) -> Answer {
+        let frame =
+            Frame::new(title.to_owned(), self.page, self.theme, self.page.href(), self.tag, self.desk);
+        html(status, &Refused { frame, why: why.to_owned() })
+    }
+
+    /// A token with which the reader may have this done, once.
+    pub(super) fn offer(&self, deed: &str) -> String {
+        self.desk.tasks().offer(&self.who.name, deed, Instant::now())
     }
 
     /// Tells the browser to remember the colours, and sends it back.
     fn change_theme(&self) -> Result<Answer, AskError> {
         let to = self.ask.choice("to", &Theme::WORDS)?.unwrap_or(Theme::System);
-        let mut answer = sent(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", Bytes::new());
         let age = if to == Theme::System { 0 } else { THEME_AGE_S };
         let cookie = format!("theme={}; Max-Age={age}; SameSite=Strict; HttpOnly", to.word());
         let back = self.ask.text("back").filter(|back| is_page(back)).unwrap_or(Page::Overview.href());
-        let headers = answer.headers_mut();
-        for (name, value) in [(header::SET_COOKIE, cookie.as_str()), (header::LOCATION, back)] {
-            if let Ok(value) = HeaderValue::from_str(value) {
-                headers.insert(name, value);
-            }
+        let mut answer = redirect(back);
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            answer.headers_mut().insert(header::SET_COOKIE, cookie);
         }
         Ok(answer)
     }

@@ -4,74 +4,54 @@
 //! that hangs makes no line. The state of the fleet is kept for a moment: any number of tabs cost Redis what one does.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use thiserror::Error;
-
 use super::fleet::Seen;
+use super::frame::Known;
+use super::link::{DeskError, Link, Patience, Source};
+use super::tasks::Tasks;
 use super::trend::Trends;
 use crate::acts::look::{Look, Query, Reached};
-use crate::acts::{self, Steps};
 use crate::io::permits::{Permit, Permits};
 use crate::job::{Parser, Schema};
 use crate::limits::{
-    PAGE_CHUNK_BYTES, PAGE_ENTRIES_BYTES_MAX, PAGE_FIRST_LOOKS_WAIT, PAGE_FLEET_AGE_MAX, PAGE_REDIS_WAIT,
+    PAGE_ENTRIES_BYTES_MAX, PAGE_FIRST_LOOKS_WAIT, PAGE_FLEET_AGE_MAX, PAGE_HISTORY_AGE_MAX, PAGE_REDIS_WAIT,
     PAGES_WAITING_MAX,
 };
-use crate::net::{self, ConnOptions, Connection};
-use crate::resp::{RedisUrl, Reply, ReplyLimits, Requests};
-use crate::store::entries::Entry;
-use crate::store::scripts::{self, Scripts};
-use crate::store::survey::{Scope, Survey, SurveyError};
-use crate::timeout::within;
+use crate::resp::{RedisUrl, Reply, Requests};
+use crate::store::entries::{Entry, Place};
+use crate::store::position;
+use crate::store::survey::{Scope, Survey};
+use crate::view::history::Span;
+use crate::view::why::Answer;
 use crate::wire::Keyspace;
-
-/// Why a page shows less than it should.
-#[derive(Debug, Error)]
-pub(super) enum DeskError {
-    /// There is a connection for each node, which pages do not follow.
-    #[error("pages do not show a redis cluster; ask `jiggler-uring top`, `jobs` and `show`")]
-    Cluster,
-    /// Redis hangs, or is very slow.
-    #[error("it took more than {} ms", PAGE_REDIS_WAIT.as_millis())]
-    Late,
-    /// Redis is away.
-    #[error(transparent)]
-    Net(#[from] net::Error),
-    /// It answered something else.
-    #[error(transparent)]
-    Survey(#[from] SurveyError),
-    /// It refused a script, or answered something else.
-    #[error(transparent)]
-    Act(#[from] acts::Error),
-    /// More ask than may wait.
-    #[error("too many pages are being read at the same time")]
-    Busy,
-}
+use crate::wire::history::Slice;
 
 /// See the module.
 pub(crate) struct Desk {
     // Fixed.
-    url: RedisUrl,
-    keys: Keyspace,
-    schema: Schema,
-    client_name: String,
+    source: Source,
+    tasks: Rc<Tasks>,
     // Changed by the one that has the turn.
     turns: Permits,
     open: RefCell<Option<Open>>,
     trends: RefCell<Trends>,
     // Changed by each page.
+    /// The past, as it was read a moment ago: one for each span that pages offer.
+    pasts: RefCell<Vec<(Span, Instant, Rc<Slices>)>>,
     seen: RefCell<Option<Rc<Seen>>>,
     away_since: Cell<Option<Instant>>,
 }
 
 struct Open {
-    conn: Connection,
+    link: Link,
     survey: Survey,
-    scripts: Scripts,
-    requests: Requests,
 }
+
+/// The past, by the number of the minute, hour or day.
+pub(super) type Slices = BTreeMap<u64, Slice>;
 
 /// What a look at jobs has found.
 #[derive(Debug)]
@@ -85,13 +65,12 @@ pub(super) struct Found<T> {
 impl Desk {
     pub(crate) fn new(url: RedisUrl, keys: Keyspace, schema: Schema, client_name: String) -> Self {
         Self {
-            url,
-            keys,
-            schema,
-            client_name,
+            source: Source { url, keys, schema, client_name },
+            tasks: Rc::new(Tasks::default()),
             turns: Permits::new(1, PAGES_WAITING_MAX),
             open: RefCell::default(),
             trends: RefCell::default(),
+            pasts: RefCell::default(),
             seen: RefCell::default(),
             away_since: Cell::default(),
         }
@@ -99,12 +78,22 @@ impl Desk {
 
     /// Where it reads, without the password.
     pub(super) fn redis(&self) -> String {
-        self.url.to_string()
+        self.source.url.to_string()
+    }
+
+    /// The database.
+    pub(super) const fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// What was set going here.
+    pub(super) const fn tasks(&self) -> &Rc<Tasks> {
+        &self.tasks
     }
 
     /// A parser of what is read here.
     pub(super) fn parser(&self) -> Parser {
-        Parser::new(self.schema)
+        Parser::new(self.source.schema)
     }
 
     /// The latest state of the fleet that was read, however old.
@@ -117,6 +106,55 @@ impl Desk {
         self.away_since.get().map(|since| since.elapsed())
     }
 
+    /// What is known of the fleet; if Redis does not answer, what was known last.
+    pub(super) async fn known(&self) -> Known {
+        match self.fleet().await {
+            Ok(seen) => Known { seen: Some(seen), trouble: None },
+            Err(trouble) => {
+                tracing::debug!(error = %trouble, "web: a page cannot be read");
+                Known { seen: self.last_seen(), trouble: Some(trouble) }
+            }
+        }
+    }
+
+    /// What is kept of the past, slice by slice. Round trips: one for each hundred hours or days, one for each eight hours
+    /// of minutes.
+    ///
+    /// # Cancel-safety
+    /// As [`Self::fleet`].
+    pub(super) async fn history(&self, span: &Span) -> Result<Rc<Slices>, DeskError> {
+        if let Some(slices) = self.past(span) {
+            return Ok(slices);
+        }
+        let patience = Patience::of(PAGE_REDIS_WAIT);
+        let work = async {
+            let _turn = self.turn(&patience).await?;
+            let read = async |open: &mut Open| {
+                let mut reading = span.reading(self.source.keys, open.survey.now());
+                let mut requests = Requests::new();
+                while reading.write(&mut requests) {
+                    let replies = open.link.call(&patience, |asked| asked.append(&requests)).await?;
+                    reading.accept(&replies)?;
+                    requests.clear();
+                }
+                Ok(Rc::new(reading.finish().0))
+            };
+            let slices = self.with_open(&patience, read).await?;
+            let mut pasts = self.pasts.borrow_mut();
+            pasts.retain(|(kept, ..)| kept != span);
+            pasts.push((span.clone(), Instant::now(), Rc::clone(&slices)));
+            Ok(slices)
+        };
+        self.note(work.await)
+    }
+
+    /// The same, if it was read a moment ago. What is older is forgotten.
+    fn past(&self, span: &Span) -> Option<Rc<Slices>> {
+        let mut pasts = self.pasts.borrow_mut();
+        pasts.retain(|(_, at, _)| at.elapsed() < PAGE_HISTORY_AGE_MAX);
+        pasts.iter().find(|(kept, ..)| kept == span).map(|(.., slices)| Rc::clone(slices))
+    }
+
     /// The state of the fleet, now or a moment ago.
     ///
     /// # Cancel-safety
@@ -125,7 +163,7 @@ impl Desk {
         if let Some(seen) = self.fresh() {
             return Ok(seen);
         }
-        let patience = Patience::new();
+        let patience = Patience::of(PAGE_REDIS_WAIT);
         let work = async {
             let _turn = self.turn(&patience).await?;
             // The one before may have read it.
@@ -159,14 +197,14 @@ impl Desk {
         query: &Query,
         row: impl Fn(&Entry) -> T,
     ) -> Result<Found<T>, DeskError> {
-        let patience = Patience::new();
+        let patience = Patience::of(PAGE_REDIS_WAIT);
         let work = async {
             let _turn = self.turn(&patience).await?;
             let read = async |open: &mut Open| {
                 let query = &query.until(open.survey.now());
-                let mut look = Look::new(query, self.schema, 1);
+                let mut look = Look::new(query, self.source.schema, 1);
                 let (mut rows, mut bytes) = (Vec::new(), 0);
-                while bytes < PAGE_ENTRIES_BYTES_MAX && open.step(&mut look, &patience).await? {
+                while bytes < PAGE_ENTRIES_BYTES_MAX && open.link.step(&mut look, &patience).await? {
                     for entry in look.take() {
                         bytes += entry.bytes.len();
                         rows.push(row(&entry));
@@ -179,8 +217,53 @@ impl Desk {
         self.note(work.await)
     }
 
+    /// Asks one thing: one round trip.
+    ///
+    /// # Cancel-safety
+    /// As [`Self::fleet`].
+    pub(super) async fn ask(&self, write: impl Fn(&mut Requests)) -> Result<Vec<Reply>, DeskError> {
+        let patience = Patience::of(PAGE_REDIS_WAIT);
+        let work = async {
+            let _turn = self.turn(&patience).await?;
+            let ask = async |open: &mut Open| open.link.call(&patience, &write).await;
+            self.with_open(&patience, ask).await
+        };
+        self.note(work.await)
+    }
+
+    /// What a job waits for. One round trip, if it waits in a queue.
+    ///
+    /// # Cancel-safety
+    /// As [`Self::fleet`].
+    pub(super) async fn why(&self, place: &Place, entry: &Entry) -> Result<Answer, DeskError> {
+        let patience = Patience::of(PAGE_REDIS_WAIT);
+        let Source { keys, schema, .. } = self.source;
+        let work = async {
+            let _turn = self.turn(&patience).await?;
+            let ask = async |open: &mut Open| {
+                let mut answer = Answer::default();
+                answer.note_place(&open.survey.summary(), place, entry, schema);
+                if let Place::Queue(queue) = place
+                    && entry.is_whole()
+                {
+                    let write = |requests: &mut Requests| position::ask(keys, queue, &entry.bytes, requests);
+                    let replies = open.link.call(&patience, write).await?;
+                    // A user who may not ask is told less.
+                    if let [found, length] = replies.as_slice()
+                        && let Ok(position) = position::read(found, length)
+                    {
+                        (answer.nth, answer.of) = (position.nth, Some(position.of));
+                    }
+                }
+                Ok(answer)
+            };
+            self.with_open(&patience, ask).await
+        };
+        self.note(work.await)
+    }
+
     async fn turn(&self, patience: &Patience) -> Result<Permit, DeskError> {
-        if self.url.is_cluster() {
+        if self.source.url.is_cluster() {
             return Err(DeskError::Cluster);
         }
         patience.wait(async { self.turns.take().await.map_err(|_| DeskError::Busy) }).await
@@ -189,7 +272,7 @@ impl Desk {
     /// Notes since when Redis has not answered.
     fn note<T>(&self, done: Result<T, DeskError>) -> Result<T, DeskError> {
         match &done {
-            Err(DeskError::Late | DeskError::Net(_)) => {
+            Err(DeskError::Late(_) | DeskError::Net(_)) => {
                 let since = self.away_since.get().unwrap_or_else(Instant::now);
                 self.away_since.set(Some(since));
             }
@@ -210,7 +293,7 @@ impl Desk {
             match work(&mut open).await {
                 Err(DeskError::Net(_)) => {}
                 // Its answer may still come.
-                late @ Err(DeskError::Late) => return late,
+                late @ Err(DeskError::Late(_)) => return late,
                 done => {
                     self.open.replace(Some(open));
                     return done;
@@ -219,25 +302,15 @@ impl Desk {
         }
         let mut open = self.connect(patience).await?;
         let done = work(&mut open).await;
-        if !matches!(done, Err(DeskError::Net(_) | DeskError::Late)) {
+        if !matches!(done, Err(DeskError::Net(_) | DeskError::Late(_))) {
             self.open.replace(Some(open));
         }
         done
     }
 
     async fn connect(&self, patience: &Patience) -> Result<Open, DeskError> {
-        let options = ConnOptions {
-            name: self.client_name.clone(),
-            limits: ReplyLimits::default(),
-            chunk_bytes: PAGE_CHUNK_BYTES,
-        };
-        let open = async {
-            let mut conn = Connection::open(&self.url, &options).await?;
-            let scripts = load(&mut conn, self.keys).await?;
-            let survey = Survey::again(Scope::Everything, self.keys);
-            Ok(Open { conn, survey, scripts, requests: Requests::new() })
-        };
-        let mut open = patience.wait(open).await?;
+        let link = Link::open(&self.source, patience).await?;
+        let mut open = Open { link, survey: Survey::again(Scope::Everything, self.source.keys) };
         let began = Instant::now();
         while !open.survey.is_complete() && began.elapsed() < PAGE_FIRST_LOOKS_WAIT {
             open.look(patience).await?;
@@ -246,64 +319,11 @@ impl Desk {
     }
 }
 
-/// How long Redis may still take for a part of a page. What this server does with its answers does not count.
-struct Patience(Cell<Duration>);
-
-impl Patience {
-    fn new() -> Self {
-        Self(Cell::new(PAGE_REDIS_WAIT))
-    }
-
-    /// # Errors
-    /// [`DeskError::Late`]: there is none left. The work was dropped.
-    async fn wait<T>(&self, work: impl Future<Output = Result<T, DeskError>>) -> Result<T, DeskError> {
-        let began = Instant::now();
-        let done = within(self.0.get(), work).await;
-        self.0.set(self.0.get().saturating_sub(began.elapsed()));
-        done.unwrap_or(Err(DeskError::Late))
-    }
-}
-
 impl Open {
     /// One look at the fleet: one round trip.
     async fn look(&mut self, patience: &Patience) -> Result<(), DeskError> {
-        self.requests.clear();
-        self.survey.write(&mut self.requests);
-        let call = async { Ok(self.conn.call(&self.requests).await?) };
-        let replies = patience.wait(call).await?;
+        let survey = &mut self.survey;
+        let replies = self.link.call(patience, |requests| _ = survey.write(requests)).await?;
         Ok(self.survey.accept(&replies)?)
     }
-
-    /// One step of an act: one round trip. `false` if it is at its end.
-    async fn step(&mut self, steps: &mut impl Steps, patience: &Patience) -> Result<bool, DeskError> {
-        let Some(mut reply) = self.ask(steps, patience).await? else { return Ok(false) };
-        // The script cache has been flushed since; a script that was not found has done nothing.
-        if scripts::forgotten(std::slice::from_ref(&reply)) {
-            let keys = self.scripts.realm().keys();
-            self.scripts = patience.wait(load(&mut self.conn, keys)).await?;
-            let Some(again) = self.ask(steps, patience).await? else { return Ok(false) };
-            reply = again;
-        }
-        steps.read(&reply)?;
-        Ok(true)
-    }
-
-    async fn ask(&mut self, steps: &impl Steps, patience: &Patience) -> Result<Option<Reply>, DeskError> {
-        self.requests.clear();
-        if steps.next(&self.scripts, &mut self.requests).is_none() {
-            return Ok(None);
-        }
-        let call = async { Ok(self.conn.call(&self.requests).await?) };
-        let reply = patience.wait(call).await?.pop();
-        Ok(Some(reply.ok_or(net::Error::Closed)?))
-    }
-}
-
-/// One round trip.
-async fn load(conn: &mut Connection, keys: Keyspace) -> Result<Scripts, DeskError> {
-    let realm = keys.shared_realm();
-    let mut requests = Requests::new();
-    scripts::load(&realm, &mut requests);
-    let replies = conn.call(&requests).await?;
-    Ok(Scripts::read(realm, &replies).map_err(acts::Error::from)?)
 }

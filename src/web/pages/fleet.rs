@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use crate::acts::action::caps_of;
 use crate::limits::{FLEET_QUEUES_MAX, PAGE_PROCESSES_MAX};
+use crate::store::operate::DeadSetCaps;
 use crate::store::survey::{Counts, Survey};
 use crate::view::member::Member;
 use crate::wire::heartbeat_key::split_queues;
+use crate::wire::paused::Paused;
 
 /// See the module.
 #[derive(Debug)]
@@ -25,6 +28,10 @@ pub(super) struct Seen {
     pub(super) members_count: usize,
     /// Jobs processed and failed a second of late; `None` until that is known.
     pub(super) rates: Option<(f64, f64)>,
+    /// What operators have paused.
+    pub(super) paused: Paused,
+    /// What the dead set keeps by the workers; `None`: none of them says.
+    pub(super) dead_caps: Option<DeadSetCaps>,
 }
 
 /// A queue.
@@ -52,6 +59,10 @@ impl Seen {
             processes.iter().take(PAGE_PROCESSES_MAX).map(|(_, process)| Member::of(process)).collect();
         let mut queues: BTreeMap<String, Queue> =
             lengths.into_iter().map(|(name, jobs)| (name, Queue { jobs, ..Queue::default() })).collect();
+        // At most as many as may be paused.
+        for name in survey.paused().queues.keys() {
+            queues.entry(name.clone()).or_default();
+        }
         for member in members.iter().filter(|member| takes_jobs(member)) {
             for served in split_queues(&member.queues) {
                 // What is served by so many processes is bounded, too.
@@ -74,12 +85,21 @@ impl Seen {
             members_count: processes.len(),
             members,
             rates: None,
+            paused: survey.paused().clone(),
+            dead_caps: caps_of(processes.iter().map(|(_, process)| *process)),
         }
     }
 
     /// Processes that live and take jobs.
     pub(super) fn working(&self) -> impl Iterator<Item = &Member> {
         self.members.iter().filter(|member| takes_jobs(member))
+    }
+
+    /// The longest queues, the longest first.
+    pub(super) fn longest(&self, most: usize) -> impl Iterator<Item = (&String, &Queue)> {
+        let mut longest: Vec<_> = self.queues.iter().collect();
+        longest.sort_by(|one, other| other.1.jobs.cmp(&one.1.jobs).then_with(|| one.0.cmp(other.0)));
+        longest.into_iter().take(most)
     }
 
     /// Jobs that run, as far as processes tell.

@@ -9,8 +9,9 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 
 use super::ask::address;
-use super::desk::{Desk, DeskError};
+use super::desk::Desk;
 use super::fleet::Seen;
+use super::link::DeskError;
 use super::verdict::{self, Tone};
 use super::words::{Moment, Text, count, number, span};
 use crate::foreign::Foreign;
@@ -19,12 +20,16 @@ use crate::limits::PAGE_PARAMETER_BYTES_MAX;
 /// How pages look.
 pub(super) const STYLE: &str = include_str!("templates/style.css");
 
+/// What changes texts in place.
+pub(super) const SCRIPT: &str = include_str!("templates/live.js");
+
 /// The mark of a browser's tab.
 pub(super) const ICON: &str = include_str!("templates/icon.svg");
 
-/// Nothing but what this server sends is loaded, nothing in a page is run, and no page is shown in a frame.
+/// Nothing but what this server sends is loaded, nothing in a page is run but that one script, and no page is shown in a
+/// frame.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 
 /// A page, or what it needs.
@@ -34,15 +39,28 @@ pub(super) enum Page {
     Queues,
     /// The jobs of a queue.
     Queue,
+    Classes,
+    Errors,
+    /// The past, and all of it for a spreadsheet.
+    History,
+    HistoryCsv,
     Processes,
     Busy,
     Retries,
     Scheduled,
     Dead,
     Job,
+    Audit,
+    /// Asks whether something is to be done, and does it.
+    Act,
+    /// How far that is.
+    Task,
+    /// Stops it.
+    Halt,
     /// Changes the colours, and goes back.
     Theme,
     Style,
+    Script,
     Icon,
 }
 
@@ -70,6 +88,8 @@ pub(super) struct Frame {
     pub(super) as_of: Option<Moment>,
     /// What is wrong with what is shown; empty if nothing is.
     pub(super) trouble: String,
+    /// When the page loads itself again, and from where, as HTML says it; empty: it does not.
+    pub(super) refresh: String,
 }
 
 /// A link to a page.
@@ -80,6 +100,8 @@ pub(super) struct Link {
     /// How many there are; empty if that is not shown.
     pub(super) count: String,
     pub(super) is_current: bool,
+    /// That of the element with the number.
+    pub(super) id: String,
 }
 
 /// What is known of the fleet as a page is made.
@@ -100,18 +122,27 @@ impl Known {
 }
 
 impl Page {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::Overview,
         Self::Queues,
         Self::Queue,
+        Self::Classes,
+        Self::Errors,
+        Self::History,
+        Self::HistoryCsv,
         Self::Processes,
         Self::Busy,
         Self::Retries,
         Self::Scheduled,
         Self::Dead,
         Self::Job,
+        Self::Audit,
+        Self::Act,
+        Self::Task,
+        Self::Halt,
         Self::Theme,
         Self::Style,
+        Self::Script,
         Self::Icon,
     ];
 
@@ -121,14 +152,23 @@ impl Page {
             Self::Overview => "",
             Self::Queues => "queues",
             Self::Queue => "queue",
+            Self::Classes => "classes",
+            Self::Errors => "errors",
+            Self::History => "history",
+            Self::HistoryCsv => "history.csv",
             Self::Processes => "processes",
             Self::Busy => "busy",
             Self::Retries => "retries",
             Self::Scheduled => "scheduled",
             Self::Dead => "dead",
             Self::Job => "job",
+            Self::Audit => "audit",
+            Self::Act => "act",
+            Self::Task => "task",
+            Self::Halt => "halt",
             Self::Theme => "theme",
             Self::Style => "style.css",
+            Self::Script => "live.js",
             Self::Icon => "icon.svg",
         }
     }
@@ -152,12 +192,25 @@ impl Page {
         match self {
             Self::Overview => Some("Overview"),
             Self::Queues => Some("Queues"),
+            Self::Classes => Some("Classes"),
+            Self::Errors => Some("Errors"),
+            Self::History => Some("History"),
             Self::Processes => Some("Processes"),
             Self::Busy => Some("Busy"),
             Self::Retries => Some("Retries"),
             Self::Scheduled => Some("Scheduled"),
             Self::Dead => Some("Dead"),
-            Self::Queue | Self::Job | Self::Theme | Self::Style | Self::Icon => None,
+            Self::Audit => Some("Audit"),
+            Self::Queue
+            | Self::HistoryCsv
+            | Self::Script
+            | Self::Job
+            | Self::Act
+            | Self::Task
+            | Self::Halt
+            | Self::Theme
+            | Self::Style
+            | Self::Icon => None,
         }
     }
 }
@@ -193,11 +246,19 @@ impl Frame {
             ),
             label: word.to_owned(),
             count: String::new(),
+            id: String::new(),
             is_current: other == theme,
         };
         let tabs = Page::ALL.into_iter().filter_map(|tab| {
             let label = tab.tab()?.to_owned();
-            Some(Link { href: tab.href().to_owned(), label, count: String::new(), is_current: tab == page })
+            let href = tab.href().to_owned();
+            Some(Link {
+                id: format!("n-{}", tab.path()),
+                href,
+                label,
+                count: String::new(),
+                is_current: tab == page,
+            })
         });
         Self {
             title,
@@ -210,7 +271,13 @@ impl Frame {
             tabs: tabs.collect(),
             as_of: None,
             trouble: String::new(),
+            refresh: String::new(),
         }
+    }
+
+    /// Of no page.
+    pub(super) fn bare(desk: &Desk) -> Self {
+        Self::new(String::new(), Page::Overview, Theme::System, "", "", desk)
     }
 
     /// Adds what is known of the fleet.
@@ -260,7 +327,7 @@ const fn is_long(address: &str) -> bool {
 fn said(trouble: &DeskError, desk: &Desk) -> String {
     let why = Foreign::text(&trouble.to_string()).to_string();
     match (trouble, desk.away()) {
-        (DeskError::Late | DeskError::Net(_), Some(away)) => {
+        (DeskError::Late(_) | DeskError::Net(_), Some(away)) => {
             format!("Redis has not answered for {}: {why}.", span(away.as_secs_f64()))
         }
         _ => format!("Redis cannot be read: {why}."),

@@ -6,33 +6,39 @@
 use std::cell::RefCell;
 
 use askama::Template;
-use bytes::Bytes;
-use http::{Response, StatusCode};
-use http_body_util::Full;
+use http::StatusCode;
 
-use super::answer::Visit;
+use super::answer::{Answer, Visit};
 use super::ask::{AskError, address};
-use super::desk::{DeskError, Found};
-use super::fleet::Seen;
+use super::deed::{Deed, Verb, Way};
+use super::desk::Found;
+use super::fleet::{Queue, Seen};
 use super::frame::{Frame, Page, html};
-use super::payload::{self, Layout, SECRET_WORDS, Shown};
-use super::words::{self, Moment, Text, bytes, count, number, span};
+use super::link::DeskError;
+use super::place;
+use super::words::{Moment, Text, bytes, count, number, span};
 use crate::acts::look::Query;
+use crate::acts::pause::Pausable;
 use crate::job::history::failures;
 use crate::job::{FAILURE_BACKTRACE, FAILURE_HISTORY, Parser};
 use crate::limits::{
     PAGE_EXAMINED_MAX, PAGE_MEMBERS_MAX, PAGE_PAYLOAD_BYTES_MAX, PAGE_SKIP_MAX, PAGE_TEXT_CHARS_MAX,
-    RUNNING_JID_BYTES,
+    RUNNING_JID_BYTES, WHY_POSITION_MAX,
 };
 use crate::store::entries::{Entry, Order, Place, Set};
 use crate::view::entry::JobEntry;
 use crate::view::filter::Filter;
+use crate::view::redacted::{self, Layout, SECRET_WORDS, Shown};
+use crate::web::access::Role;
 use crate::wire::ListName;
 
 #[derive(Template)]
 #[template(path = "job.html", config = "src/web/pages/askama.toml")]
 struct Job {
     frame: Frame,
+    ways: Vec<Way>,
+    /// What it waits for, in sentences.
+    why: Vec<String>,
     id: Text,
     entry: Option<Entered>,
     running: Vec<Running>,
@@ -42,6 +48,11 @@ struct Job {
 
 /// The job as it is in a queue or a set.
 struct Entered {
+    /// Where it is, and what it is called there and its class, if it is a job.
+    place: Place,
+    entry: Entry,
+    id: String,
+    name: Option<String>,
     facts: Vec<Fact>,
     /// Why it is no job; empty if it is one.
     trouble: String,
@@ -72,6 +83,7 @@ struct Failure {
 }
 
 struct Running {
+    cancel: Option<Way>,
     name: Text,
     process: Text,
     host: Text,
@@ -87,28 +99,15 @@ struct Searched {
 /// Entries before the place where a job was seen, which others may have left by now.
 const MOVED: u64 = 1_000;
 
-const PLACES: [(&str, Option<Set>); 4] = [
-    ("retries", Some(Set::Retries)),
-    ("scheduled", Some(Set::Scheduled)),
-    ("dead", Some(Set::Dead)),
-    ("queue", None),
-];
-
 /// The page.
-pub(super) async fn page(visit: &Visit<'_>) -> Result<Response<Full<Bytes>>, AskError> {
+pub(super) async fn page(visit: &Visit<'_>) -> Result<Answer, AskError> {
     let ask = &visit.ask;
     let wrong = |name, allowed: String| AskError::Value { name, allowed };
     let id = ask.text("id").ok_or_else(|| wrong("id", "the id of a job".to_owned()))?.trim();
     let near = ask.number("near", PAGE_SKIP_MAX)?.unwrap_or(0);
-    let places = match ask.choice("place", &PLACES)? {
+    let places = match place::read(ask)? {
         None => Set::ALL.map(Place::Set).to_vec(),
-        Some(Some(set)) => vec![Place::Set(set)],
-        Some(None) => {
-            let name = ask.text("queue").ok_or_else(|| wrong("queue", "the name of a queue".to_owned()))?;
-            let name: ListName =
-                name.parse().map_err(|error| wrong("queue", format!("another name: {error}")))?;
-            vec![Place::Queue(name)]
-        }
+        Some(place) => vec![place],
     };
     let known = visit.known().await;
     let mut frame = visit.frame(format!("Job {}", Text::id(id).shown), &known);
@@ -123,11 +122,23 @@ pub(super) async fn page(visit: &Visit<'_>) -> Result<Response<Full<Bytes>>, Ask
             }
         }
     }
-    let running: Vec<Running> = known.seen.as_ref().map(|seen| running(seen, id)).unwrap_or_default();
+    let role = visit.who.role;
+    let why = match (&entry, &known.seen) {
+        (Some(entry), Some(seen)) => why(visit, entry, seen).await,
+        _ => Vec::new(),
+    };
+    let running: Vec<Running> = known.seen.as_ref().map(|seen| running(seen, id, role)).unwrap_or_default();
+    let ways = match (&entry, &known.seen) {
+        (Some(entry), Some(seen)) => ways(entry, seen, role),
+        _ => Vec::new(),
+    };
     if status == StatusCode::OK && entry.is_none() && running.is_empty() {
         status = StatusCode::NOT_FOUND;
     }
-    Ok(html(status, &Job { frame, id: Text::cut(id, PAGE_TEXT_CHARS_MAX), entry, running, searched }))
+    Ok(html(
+        status,
+        &Job { frame, ways, why, id: Text::cut(id, PAGE_TEXT_CHARS_MAX), entry, running, searched },
+    ))
 }
 
 async fn search(
@@ -164,10 +175,7 @@ async fn search(
 fn said(query: &Query, found: &Found<Entered>, id: &str) -> Searched {
     let place = &query.place;
     let reached = found.reached;
-    let (word, queue) = match place {
-        Place::Queue(queue) => ("queue", queue.exact()),
-        Place::Set(set) => (set.word(), "".into()),
-    };
+    let (word, queue) = place::parameters(place);
     let next = found.next_skip.map(|skip| {
         // The search begins a little before the given place.
         let near = (skip + MOVED).to_string();
@@ -202,7 +210,7 @@ fn entered(place: &Place, entry: &Entry, parser: &mut Parser, now: f64) -> Enter
     let backtrace = member(FAILURE_BACKTRACE).and_then(|json| serde_json::from_str::<Vec<String>>(json).ok());
     let backtrace = backtrace.map(|lines| {
         let shown: Vec<&str> = lines.iter().take(PAGE_MEMBERS_MAX).map(String::as_str).collect();
-        words::lines(&shown.join("\n"), PAGE_TEXT_CHARS_MAX).0
+        redacted::lines(&shown.join("\n"), PAGE_TEXT_CHARS_MAX).0
     });
     let (args, raw) = match job.trouble() {
         None => {
@@ -212,6 +220,10 @@ fn entered(place: &Place, entry: &Entry, parser: &mut Parser, now: f64) -> Enter
         Some(_) => (Part::default(), broken_part(&job)),
     };
     Entered {
+        place: place.clone(),
+        entry: entry.clone(),
+        id: job.id(),
+        name: job.name().filter(|_| job.trouble().is_none()),
         facts: facts(place, &job, now),
         trouble,
         args,
@@ -222,12 +234,12 @@ fn entered(place: &Place, entry: &Entry, parser: &mut Parser, now: f64) -> Enter
 }
 
 fn json_part(json: &str, layout: Layout) -> Part {
-    part(payload::json(json, layout, PAGE_PAYLOAD_BYTES_MAX))
+    part(redacted::json(json, layout, PAGE_PAYLOAD_BYTES_MAX))
 }
 
 /// The bytes of what is no job.
 fn broken_part(job: &JobEntry<'_>) -> Part {
-    match payload::text(job.bytes(), PAGE_PAYLOAD_BYTES_MAX) {
+    match redacted::text(job.bytes(), PAGE_PAYLOAD_BYTES_MAX) {
         Some(mut shown) => {
             shown.more += (job.size() as usize).saturating_sub(job.bytes().len());
             part(shown)
@@ -263,7 +275,7 @@ fn part(shown: Shown) -> Part {
 fn facts(place: &Place, job: &JobEntry<'_>, now: f64) -> Vec<Fact> {
     let names = job.names();
     let text = |label: &str, value: String| Fact { label: label.to_owned(), value, at: None };
-    let long = |value: &str| words::lines(value, PAGE_TEXT_CHARS_MAX).0;
+    let long = |value: &str| redacted::lines(value, PAGE_TEXT_CHARS_MAX).0;
     let moment = |label: &str, at: f64| Fact {
         label: label.to_owned(),
         value: String::new(),
@@ -289,13 +301,55 @@ fn facts(place: &Place, job: &JobEntry<'_>, now: f64) -> Vec<Fact> {
     facts
 }
 
+/// What it waits for, in sentences; empty if that is not known.
+async fn why(visit: &Visit<'_>, entry: &Entered, seen: &Seen) -> Vec<String> {
+    // Without this the page is of use as well.
+    let Ok(answer) = visit.desk.why(&entry.place, &entry.entry).await else { return Vec::new() };
+    let mut said: Vec<String> = answer.reasons.into_iter().map(|reason| reason.text).collect();
+    if let (Some(nth), Some(of)) = (answer.nth, answer.of) {
+        said.push(format!("it is number {} of {} in its queue", number(nth), number(of)));
+        let queue = answer.queue.as_ref().and_then(|queue| seen.queues.get(queue));
+        if let Some(seconds) = queue.and_then(Queue::drain_s) {
+            said.push(format!(
+                "at the rate of late its turn comes in {}",
+                span(seconds * nth as f64 / of.max(1) as f64)
+            ));
+        }
+    } else if let Some(of) = answer.of {
+        said.push(format!("it is not among the next {} of {} jobs", number(WHY_POSITION_MAX), number(of)));
+    }
+    said
+}
+
+/// What may be done to it, and to all of its class.
+fn ways(entry: &Entered, seen: &Seen, role: Role) -> Vec<Way> {
+    let job = |verb| Deed::Job { verb, places: vec![entry.place.clone()], id: entry.id.clone() };
+    let mut deeds = Vec::new();
+    if let Place::Set(set) = entry.place {
+        deeds.push((job(Verb::Retry), "Retry now"));
+        if set != Set::Dead {
+            deeds.push((job(Verb::Kill), "Move to dead set"));
+        }
+    }
+    deeds.push((job(Verb::Delete), "Delete"));
+    if let Some(name) = &entry.name {
+        let class = Pausable::Class(name.clone());
+        deeds.push(match seen.paused.classes.contains_key(name) {
+            true => (Deed::Resume(class), "Resume class"),
+            false => (Deed::Pause(class), "Pause class"),
+        });
+    }
+    deeds.iter().filter_map(|(deed, label)| Way::to(role, deed, label)).collect()
+}
+
 /// The processes that say they run it.
-fn running(seen: &Seen, jid: &str) -> Vec<Running> {
+fn running(seen: &Seen, jid: &str, role: Role) -> Vec<Running> {
     let start = &jid[..jid.floor_char_boundary(RUNNING_JID_BYTES)];
     let jobs = seen.members.iter().flat_map(|member| member.jobs.iter().map(move |job| (member, job)));
     let of_it = jobs.filter(|(_, job)| job.jid == jid || job.jid == start).take(PAGE_MEMBERS_MAX);
     of_it
         .map(|(member, job)| Running {
+            cancel: Way::to(role, &Deed::Cancel { jid: jid.to_owned() }, "Cancel it"),
             name: Text::cell(&job.name),
             process: Text::id(&member.uuid),
             host: Text::cell(&member.host),

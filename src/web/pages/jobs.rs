@@ -4,31 +4,33 @@
 //! [`PAGE_EXAMINED_MAX`]; the page says how many, and links to the next part. How they are read: `acts::look`.
 
 use std::cell::RefCell;
-use std::time::Duration;
 
 use askama::Template;
-use bytes::Bytes;
-use http::{Response, StatusCode};
-use http_body_util::Full;
+use http::StatusCode;
 
-use super::answer::Visit;
+use super::answer::{Answer, Visit};
 use super::ask::{AskError, address};
+use super::deed::{Deed, Verb, Way};
 use super::desk::Found;
+use super::fleet::Seen;
 use super::frame::{Frame, Page, Paging, html};
-use super::payload::{self, Layout};
+use super::place;
+use super::wanted::{OLDERS, Wanted};
 use super::words::{Moment, Text, count, number};
 use crate::acts::look::Query;
+use crate::acts::pause::Pausable;
 use crate::job::{Parser, bad};
 use crate::limits::{PAGE_CELL_CHARS_MAX, PAGE_EXAMINED_MAX, PAGE_ROWS_MAX, PAGE_SKIP_MAX};
 use crate::store::entries::{Entry, Order, Place, Set};
 use crate::view::entry::JobEntry;
-use crate::view::filter::{Filter, NamePattern};
+use crate::view::redacted::{self, Layout};
 use crate::wire::ListName;
 
 #[derive(Template)]
 #[template(path = "jobs.html", config = "src/web/pages/askama.toml")]
 struct Jobs {
     frame: Frame,
+    ways: Vec<Way>,
     /// The path of the page.
     action: &'static str,
     /// The queue, if it is one's jobs.
@@ -37,6 +39,9 @@ struct Jobs {
     name: String,
     class: String,
     error: String,
+    args: String,
+    /// For which queue, in a set.
+    from: String,
     olders: Vec<Choice>,
     oldest_first: bool,
     rows: Vec<Row>,
@@ -78,25 +83,11 @@ struct Row {
 
 const ORDERS: [(&str, Order); 2] = [("newest", Order::Newest), ("oldest", Order::Oldest)];
 
-/// Ages of failed jobs to choose from.
-const OLDERS: [(&str, &str, u64); 6] = [
-    ("10m", "10 min", 600),
-    ("1h", "1 h", 3_600),
-    ("6h", "6 h", 21_600),
-    ("1d", "1 d", 86_400),
-    ("7d", "7 d", 604_800),
-    ("30d", "30 d", 2_592_000),
-];
-
 /// What the address of such a page asks for.
 struct JobsAsk {
     page: Page,
     queue: String,
-    name: String,
-    class: String,
-    error: String,
-    older: Option<Duration>,
-    older_word: String,
+    wanted: Wanted,
     order: Order,
     skip: u64,
 }
@@ -104,77 +95,40 @@ struct JobsAsk {
 impl JobsAsk {
     fn read(visit: &Visit<'_>, queue: String) -> Result<Self, AskError> {
         let ask = &visit.ask;
-        let text = |name| ask.visible(name).map(str::to_owned);
-        let olders = OLDERS.map(|(word, _, seconds)| (word, Duration::from_secs(seconds)));
         Ok(Self {
             page: visit.page,
             queue,
-            name: text("name")?,
-            class: text("class")?,
-            error: text("error")?,
-            older: ask.choice("older", &olders)?,
-            older_word: text("older")?,
+            wanted: Wanted::read(ask)?,
             order: ask.choice("order", &ORDERS)?.unwrap_or(Order::Newest),
             skip: ask.number("skip", PAGE_SKIP_MAX)?.unwrap_or(0),
         })
     }
 
-    fn query(&self, place: &Place) -> Query {
-        let given = |text: &String| (!text.is_empty()).then(|| text.clone());
-        let pattern = |text: &String| given(text).map(|text| NamePattern::parse(&text));
-        let fails = matches!(place, Place::Set(Set::Retries | Set::Dead));
-        Query {
-            place: place.clone(),
-            filter: Filter {
-                name: pattern(&self.name),
-                jid: None,
-                class: pattern(&self.class).filter(|_| fails),
-                error: given(&self.error).filter(|_| fails),
-                before: None,
-            },
-            skip: self.skip,
-            limit: PAGE_ROWS_MAX,
-            examine_max: PAGE_EXAMINED_MAX,
-            order: self.order,
-            // Only failed jobs say how old they are.
-            older: self.older.filter(|_| fails),
-            groups: false,
-        }
-    }
-
     /// The address of the same jobs after so many entries.
     fn at(&self, skip: &str) -> String {
         let order = if self.order == Order::Oldest { "oldest" } else { "" };
-        let parameters = [
-            ("queue", &*self.queue),
-            ("name", &self.name),
-            ("class", &self.class),
-            ("error", &self.error),
-            ("older", &self.older_word),
-            ("order", order),
-            ("skip", skip),
-        ];
+        let mut parameters = vec![("queue", &*self.queue)];
+        parameters.extend(self.wanted.parameters());
+        parameters.extend([("order", order), ("skip", skip)]);
         address(self.page.path(), &parameters)
     }
 }
 
 /// The page of a queue's jobs.
-pub(super) async fn of_queue(visit: &Visit<'_>) -> Result<Response<Full<Bytes>>, AskError> {
-    let wrong = |allowed: String| AskError::Value { name: "queue", allowed };
-    let given = visit.ask.text("queue").ok_or_else(|| wrong("the name of a queue".to_owned()))?;
-    let queue: ListName = given.parse().map_err(|error| wrong(format!("another name: {error}")))?;
-    page(visit, Place::Queue(queue)).await
+pub(super) async fn of_queue(visit: &Visit<'_>) -> Result<Answer, AskError> {
+    page(visit, Place::Queue(place::queue(&visit.ask)?)).await
 }
 
 /// The page of a place.
-pub(super) async fn page(visit: &Visit<'_>, place: Place) -> Result<Response<Full<Bytes>>, AskError> {
+pub(super) async fn page(visit: &Visit<'_>, place: Place) -> Result<Answer, AskError> {
     // As it is shown, which is read back as it is.
     let queue = match &place {
         Place::Queue(queue) => queue.to_string(),
         Place::Set(_) => String::new(),
     };
     let ask = JobsAsk::read(visit, queue)?;
-    let query = ask.query(&place);
+    let query =
+        Query { order: ask.order, ..ask.wanted.query(&place, ask.skip, PAGE_ROWS_MAX, PAGE_EXAMINED_MAX) };
     let known = visit.known().await;
     let mut frame = visit.frame(title(&place), &known);
     let desk = visit.desk;
@@ -198,10 +152,14 @@ pub(super) async fn page(visit: &Visit<'_>, place: Place) -> Result<Response<Ful
     let chosen = |(word, said, _): (&'static str, &'static str, u64)| Choice {
         word,
         said,
-        is_chosen: word == ask.older_word,
+        is_chosen: word == ask.wanted.older,
     };
+    let total = found.as_ref().map_or(0, |found| found.reached.total);
+    let ways = ways(visit, &place, &ask.wanted, total, known.seen.as_deref());
+    let Wanted { name, class, error, args, from, .. } = ask.wanted;
     let page = Jobs {
         frame,
+        ways,
         action: visit.page.path(),
         columns: Columns::of(&place),
         olders: OLDERS.map(chosen).into(),
@@ -210,11 +168,45 @@ pub(super) async fn page(visit: &Visit<'_>, place: Place) -> Result<Response<Ful
         paging,
         empty,
         queue: ask.queue,
-        name: ask.name,
-        class: ask.class,
-        error: ask.error,
+        name,
+        class,
+        error,
+        args,
+        from,
     };
     Ok(html(status, &page))
+}
+
+/// What may be done to all of them, or to all that match.
+fn ways(visit: &Visit<'_>, place: &Place, wanted: &Wanted, total: u64, seen: Option<&Seen>) -> Vec<Way> {
+    let mut deeds = Vec::new();
+    match place {
+        Place::Set(_) if total == 0 => {}
+        Place::Set(set) => {
+            let any = wanted.is_any();
+            let all = |verb| Deed::All { verb, set: *set, wanted: wanted.clone() };
+            deeds.push((all(Verb::Retry), if any { "Retry all" } else { "Retry all that match" }));
+            if *set != Set::Dead {
+                let label = if any { "Move all to dead set" } else { "Move all that match to dead set" };
+                deeds.push((all(Verb::Kill), label));
+            }
+            deeds.push((all(Verb::Delete), if any { "Delete all" } else { "Delete all that match" }));
+        }
+        Place::Queue(queue) => {
+            if let Some(name) = queue.servable() {
+                let name = name.as_str().to_owned();
+                let is_paused = seen.is_some_and(|seen| seen.paused.queues.contains_key(&name));
+                deeds.push(match is_paused {
+                    true => (Deed::Resume(Pausable::Queue(name)), "Resume queue"),
+                    false => (Deed::Pause(Pausable::Queue(name)), "Pause queue"),
+                });
+            }
+            if total > 0 {
+                deeds.push((Deed::Clear(queue.clone()), "Delete all that wait"));
+            }
+        }
+    }
+    deeds.iter().filter_map(|(deed, label)| Way::to(visit.who.role, deed, label)).collect()
 }
 
 fn title(place: &Place) -> String {
@@ -240,10 +232,7 @@ impl Columns {
 
 /// How a job is linked to: where it is, what it is called, and how far from the newest entry it was.
 pub(super) fn job_address(place: &Place, id: &str, newer: u64) -> String {
-    let (word, queue) = match place {
-        Place::Queue(queue) => ("queue", queue.exact()),
-        Place::Set(set) => (set.word(), "".into()),
-    };
+    let (word, queue) = place::parameters(place);
     let newer = if newer == 0 { String::new() } else { newer.to_string() };
     address(Page::Job.path(), &[("place", word), ("queue", &queue), ("id", id), ("near", &newer)])
 }
@@ -260,7 +249,7 @@ fn row(place: &Place, entry: &Entry, parser: &mut Parser, now: f64) -> Row {
         Some(trouble) => {
             let start = &job.bytes()[..job.bytes().len().min(4 * PAGE_CELL_CHARS_MAX)];
             // The whole of it decides whether it may be shown.
-            let shown = payload::text(job.bytes(), 0).map(|_| String::from_utf8_lossy(start).into_owned());
+            let shown = redacted::text(job.bytes(), 0).map(|_| String::from_utf8_lossy(start).into_owned());
             let text = shown.unwrap_or_else(|| "[hidden]".to_owned());
             (format!("no job: {trouble}"), Text::cell(&text))
         }
@@ -279,7 +268,7 @@ fn row(place: &Place, entry: &Entry, parser: &mut Parser, now: f64) -> Row {
 }
 
 fn args(job: &JobEntry<'_>) -> Text {
-    let shown = payload::json(&job.args(), Layout::Raw, 4 * PAGE_CELL_CHARS_MAX);
+    let shown = redacted::json(&job.args(), Layout::Raw, 4 * PAGE_CELL_CHARS_MAX);
     Text::cell(&shown.text)
 }
 

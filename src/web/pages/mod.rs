@@ -8,29 +8,51 @@
 //! ```
 //!
 //! A page that Redis does not answer in time shows what was known last, and says so. Names, arguments and errors are chosen
-//! by others: they are bounded, what is not visible in them is escaped (`words`), what is secret is left out (`payload`),
-//! and the templates escape every value for HTML.
+//! by others: they are bounded, what is not visible in them is escaped (`words`), what is secret is left out
+//! (`view::redacted`), and the templates escape every value for HTML.
 //!
-//! Not responsible for who may read (`web::access`). Nothing here changes anything in Redis.
+//! What people have done goes another way: a page asks, its form comes back with a token, and a task does it over a
+//! connection of its own and notes it.
+//!
+//! ```text
+//!  act ──► deed: what, and which role ──► tasks: once ──► work: acts, step by step ──► the audit log
+//! ```
+//!
+//! Not responsible for who may read and act (`web::access`).
 
 // What is read.
 mod ask;
 mod desk;
 mod fleet;
+mod link;
+mod place;
 mod trend;
+mod wanted;
 // How it is said.
-mod payload;
+mod chart;
 mod verdict;
 mod words;
+// What is done.
+mod deed;
+mod tasks;
+mod work;
 // The pages.
+mod act;
+mod audit;
+mod errors;
 mod frame;
+mod history;
 mod job;
 mod jobs;
 mod overview;
 mod processes;
 mod queues;
+mod task;
+// What changes on open pages.
+mod live;
 // From a request to its page.
 mod answer;
 
-pub(crate) use answer::{Request, answer};
+pub(crate) use answer::{Request, answer, answer_form, takes_form};
 pub(crate) use desk::Desk;
+pub(crate) use live::{Events, Live};

@@ -6,8 +6,10 @@ use http::Response;
 use http_body_util::Full;
 
 use super::answer::Visit;
+use super::chart::Chart;
 use super::fleet::Seen;
 use super::frame::{Frame, html};
+use super::history;
 use super::queues::{self, Row};
 use super::verdict::{Finding, findings};
 use super::words::{number, rate, span};
@@ -24,14 +26,15 @@ struct Overview {
     figures: Vec<Figure>,
     queues: Vec<Row>,
     more_queues: usize,
+    charts: Vec<Chart>,
 }
 
 /// One number.
-struct Figure {
+pub(super) struct Figure {
     label: &'static str,
-    value: String,
+    pub(super) value: String,
     /// What it is of, or how it changes.
-    note: String,
+    pub(super) note: String,
 }
 
 /// The page.
@@ -41,17 +44,26 @@ pub(super) async fn page(visit: &Visit<'_>) -> Response<Full<Bytes>> {
     let status = known.status();
     let Some(seen) = &known.seen else {
         let (findings, figures, queues) = (Vec::new(), Vec::new(), Vec::new());
-        return html(status, &Overview { frame, findings, figures, queues, more_queues: 0 });
+        return html(
+            status,
+            &Overview { frame, findings, figures, queues, more_queues: 0, charts: Vec::new() },
+        );
     };
-    let mut longest: Vec<_> = seen.queues.iter().collect();
-    longest.sort_by(|one, other| other.1.jobs.cmp(&one.1.jobs).then_with(|| one.0.cmp(other.0)));
     let queues: Vec<Row> =
-        longest.iter().take(QUEUES_SHOWN).map(|(name, queue)| queues::row(name, queue)).collect();
-    let more_queues = longest.len() - queues.len();
-    html(status, &Overview { frame, findings: findings(seen), figures: figures(seen), queues, more_queues })
+        seen.longest(QUEUES_SHOWN).map(|(name, queue)| queues::row(name, queue, seen, visit)).collect();
+    let more_queues = seen.queues.len() - queues.len();
+    // Without the past the page is of use as well.
+    let charts = match known.trouble {
+        None => history::of_last_hour(visit.desk, seen.at).await.unwrap_or_default(),
+        Some(_) => Vec::new(),
+    };
+    html(
+        status,
+        &Overview { frame, findings: findings(seen), figures: figures(seen), queues, more_queues, charts },
+    )
 }
 
-fn figures(seen: &Seen) -> Vec<Figure> {
+pub(super) fn figures(seen: &Seen) -> Vec<Figure> {
     let counts = &seen.counts;
     let slots: u64 = seen.working().map(|member| member.concurrency).sum();
     let per_second = |of: fn((f64, f64)) -> f64| match seen.rates {

@@ -7,10 +7,13 @@ use http_body_util::Full;
 
 use super::answer::Visit;
 use super::ask::{AskError, address};
+use super::deed::{Deed, Way};
 use super::frame::{Frame, Page, Paging, html};
 use super::words::{Moment, Text, bytes, count, number, span};
 use crate::limits::{PAGE_MEMBERS_MAX, PAGE_PROCESSES_MAX, PAGE_ROWS_MAX, RUNNING_JOBS_SHOWN_MAX};
-use crate::view::member::{Member, RunningJob};
+use crate::store::steer::SteerRequest;
+use crate::view::member::{Engine, Member, RunningJob};
+use crate::web::access::Role;
 
 #[derive(Template)]
 #[template(path = "processes.html", config = "src/web/pages/askama.toml")]
@@ -23,6 +26,7 @@ struct Processes {
 
 /// One process.
 struct Row {
+    ways: Vec<Way>,
     uuid: String,
     host: Text,
     pid: u32,
@@ -64,6 +68,7 @@ struct Busy {
 
 /// One running job.
 struct BusyRow {
+    cancel: Option<Way>,
     jid: Text,
     href: String,
     name: Text,
@@ -82,7 +87,7 @@ pub(super) async fn page(visit: &Visit<'_>) -> Result<Response<Full<Bytes>>, Ask
     let (mut rows, mut total, mut left_out) = (Vec::new(), 0, String::new());
     if let Some(seen) = &known.seen {
         let shown = seen.members.iter().skip(skip).take(PAGE_ROWS_MAX);
-        rows = shown.map(|member| row(member, seen.at)).collect();
+        rows = shown.map(|member| row(member, seen.at, visit.who.role)).collect();
         total = seen.members.len();
         if seen.members_count > total {
             let many = (seen.members_count - total) as u64;
@@ -94,7 +99,7 @@ pub(super) async fn page(visit: &Visit<'_>) -> Result<Response<Full<Bytes>>, Ask
     Ok(html(known.status(), &Processes { frame, rows, paging, left_out }))
 }
 
-fn row(member: &Member, now: f64) -> Row {
+fn row(member: &Member, now: f64, role: Role) -> Row {
     let class = match (member.died_at.is_some(), member.ok, &*member.phase) {
         (true, ..) => "bad",
         (false, true, "running") => "good",
@@ -115,6 +120,7 @@ fn row(member: &Member, now: f64) -> Row {
         format!("{name} ({})", count(left.times, "time", "times"))
     });
     Row {
+        ways: ways(member, role),
         uuid: Text::id(&member.uuid).shown,
         host: Text::cell(&member.host),
         pid: member.pid,
@@ -149,7 +155,7 @@ pub(super) async fn busy(visit: &Visit<'_>) -> Result<Response<Full<Bytes>>, Ask
         jobs.sort_by(|one, other| since(one.1).total_cmp(&since(other.1)));
         total = jobs.len();
         let shown = jobs.iter().skip(skip).take(PAGE_ROWS_MAX);
-        rows = shown.map(|(member, job)| busy_row(member, job, seen.at)).collect();
+        rows = shown.map(|(member, job)| busy_row(member, job, seen.at, visit.who.role)).collect();
         let unnamed = seen.running_jobs().saturating_sub(total as u64);
         if unnamed > 0 {
             left_out = format!(
@@ -163,8 +169,25 @@ pub(super) async fn busy(visit: &Visit<'_>) -> Result<Response<Full<Bytes>>, Ask
     Ok(html(known.status(), &Busy { frame, rows, paging, left_out }))
 }
 
-fn busy_row(member: &Member, job: &RunningJob, now: f64) -> BusyRow {
+/// What may be asked of it. The dead hear nothing.
+fn ways(member: &Member, role: Role) -> Vec<Way> {
+    let steer = |request| Deed::Steer { uuid: member.uuid.clone(), request };
+    let mut ways = Vec::new();
+    if member.phase == "running" {
+        ways.extend(Way::to(role, &steer(SteerRequest::Quiet), "Make quiet"));
+    }
+    if member.died_at.is_none() {
+        ways.extend(Way::to(role, &steer(SteerRequest::Stop), "Stop"));
+    }
+    ways
+}
+
+fn busy_row(member: &Member, job: &RunningJob, now: f64, role: Role) -> BusyRow {
+    // A Ruby server hears of no cancellation.
+    let is_ours = member.engine == Engine::JigglerUring;
+    let cancel = Way::to(role, &Deed::Cancel { jid: job.jid.clone() }, "Cancel").filter(|_| is_ours);
     BusyRow {
+        cancel,
         jid: Text::id(&job.jid),
         href: address(Page::Job.path(), &[("id", &job.jid)]),
         name: Text::cell(&job.name),

@@ -73,6 +73,7 @@ fn compare(past: &Past, age: Duration, seen: &mut Seen) {
 mod tests {
     use super::*;
     use crate::web::pages::fleet::Queue;
+    use crate::wire::paused::Paused;
 
     fn seen(jobs: u64, processed: u64) -> Seen {
         let queue = Queue { jobs, ..Queue::default() };
@@ -86,6 +87,8 @@ mod tests {
             members: Vec::new(),
             members_count: 0,
             rates: None,
+            paused: Paused::default(),
+            dead_caps: None,
         }
     }
 

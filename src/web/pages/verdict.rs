@@ -3,7 +3,7 @@
 //! | found | tone |
 //! |---|---|
 //! | Redis does not answer; jobs wait and no process runs; jobs wait in a queue that nobody serves | bad |
-//! | a process is dead or has a trouble; a queue grows or is far behind; no process runs | warning |
+//! | a process is dead or has a trouble; a queue grows, is far behind or is paused; no process runs | warning |
 //! | none of these: what waits, and how soon it will have run | good |
 
 use super::fleet::{Queue, Seen};
@@ -53,6 +53,7 @@ pub(super) fn findings(seen: &Seen) -> Vec<Finding> {
     let mut found = Vec::new();
     found.extend(nobody(seen));
     found.extend(unserved(seen));
+    found.extend(paused(seen));
     found.extend(behind(seen));
     found.extend(sick(seen));
     if found.is_empty() {
@@ -113,10 +114,27 @@ fn unserved(seen: &Seen) -> Option<Finding> {
     Some(Finding { tone: Tone::Bad, said, page: "queues" })
 }
 
+/// Queues that hold jobs and that an operator has paused.
+fn paused(seen: &Seen) -> Option<Finding> {
+    let holds = |name: &&String| seen.queues.get(*name).is_some_and(|queue| queue.jobs > 0);
+    let paused = || seen.paused.queues.keys().filter(holds);
+    let sum = paused().map(|name| seen.queues[name].jobs).sum();
+    let said = match (paused().count(), paused().next()) {
+        (0, _) | (_, None) => return None,
+        (1, Some(name)) => format!("{} in {}, which is paused.", waits(sum), shown(name)),
+        (more, _) => {
+            let names = names(paused().map(String::as_str), more);
+            format!("{} in {} that are paused: {names}.", waits(sum), queues(more))
+        }
+    };
+    Some(Finding { tone: Tone::Warning, said, page: "queues" })
+}
+
 /// The queue that will take longest, if it grows or will take too long.
 fn behind(seen: &Seen) -> Option<Finding> {
     let late = seen.queues.iter().filter_map(|(name, queue)| {
-        let growth = queue.growth.filter(|_| queue.jobs > 0 && queue.processes > 0)?;
+        let is_paused = seen.paused.queues.contains_key(name);
+        let growth = queue.growth.filter(|_| queue.jobs > 0 && queue.processes > 0 && !is_paused)?;
         let drain = queue.drain_s();
         let is_late = match drain {
             // It grows, and not just by the job that came a moment ago.
@@ -225,6 +243,7 @@ mod tests {
     use crate::store::survey::{Counts, Process};
     use crate::view::member::Member;
     use crate::wire::figures;
+    use crate::wire::paused::{Pause, Paused};
 
     fn member(slots: u64, figures: &str) -> Member {
         let key = format!("jiggler:svr:d8625f8721eb:{slots}:25:mail:1:1795299901:8066:vm");
@@ -250,6 +269,8 @@ mod tests {
             members_count: members.len(),
             members,
             rates: Some((100.0, 0.0)),
+            paused: Paused::default(),
+            dead_caps: None,
         }
     }
 
@@ -313,6 +334,9 @@ mod tests {
                  slots are taken.",
             )],
         );
+        let mut one_paused = seen(&[("mail", queue(31_204, 1, Some(12.0)))], vec![running()]);
+        one_paused.paused.queues.insert("mail".to_owned(), Pause::default());
+        check(&one_paused, &[(Tone::Warning, "31,204 jobs wait in “mail”, which is paused.")]);
         let stalled =
             r#"{"phase":"running","troubles":[{"shard":1,"what":"stalled","since":100.0}],"shards":[]}"#;
         check(

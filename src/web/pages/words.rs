@@ -79,13 +79,6 @@ pub(super) fn cut(text: &str, chars_max: usize) -> String {
     }
 }
 
-/// The text with line breaks kept and the rest of what is not visible as escapes, at most this many characters of it; and
-/// how many bytes are missing.
-pub(super) fn lines(text: &str, chars_max: usize) -> (String, usize) {
-    let end = text.char_indices().nth(chars_max).map_or(text.len(), |(end, _)| end);
-    (neutral(&text[..end]).into_owned(), text.len() - end)
-}
-
 /// A number with separators: `31,204`.
 pub(super) fn number(number: u64) -> String {
     let digits = number.to_string();

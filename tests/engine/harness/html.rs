@@ -20,8 +20,9 @@ pub(crate) struct Html {
 const VOID: [&str; 3] = ["meta", "link", "input"];
 
 /// What our templates are made of.
-const KNOWN: &str = "a body button code dd details div dl dt form h1 h2 head header html input label li link main meta nav \
-                     option p pre select span strong summary table tbody td th thead time title tr ul";
+const KNOWN: &str = "a body button code dd details div dl dt figcaption figure form h1 h2 head header html input label li \
+                     link main meta nav option p path pre script select span strong summary svg table tbody td text th \
+                     thead time title tr ul";
 
 impl Html {
     /// Reads a page, and checks what the type promises.
@@ -53,6 +54,12 @@ impl Html {
         assert!(KNOWN.split_whitespace().any(|known| known == name), "a foreign element: {name}");
         let attributes: BTreeMap<String, String> =
             tag.attributes.iter().map(|(name, value)| (text(name), text(&value.value))).collect();
+        if name == "script" {
+            assert!(
+                attributes.get("src").is_some_and(|src| src == "live.js"),
+                "a foreign script: {attributes:?}"
+            );
+        }
         for (attribute, value) in &attributes {
             assert!(!attribute.starts_with("on") && attribute != "style", "{name} {attribute}={value}");
             if ["href", "src", "action"].contains(&attribute.as_str()) {

@@ -131,10 +131,10 @@ fn pages_are_for_those_of_the_file_alone() {
 }
 
 /// Goes on when dropped.
-struct Stopped<'r>(&'r Redis);
+pub(super) struct Stopped<'r>(&'r Redis);
 
 impl<'r> Stopped<'r> {
-    fn of(redis: &'r Redis) -> Self {
+    pub(super) fn of(redis: &'r Redis) -> Self {
         signal(redis, "STOP");
         Self(redis)
     }

@@ -1,6 +1,10 @@
-//! Pages for people, read as a browser reads them: they say what is so. What is hostile is in [`hostile`].
+//! Pages for people, read as a browser reads them: they say what is so. What is hostile is in [`hostile`], what
+//! they do in [`acts`].
 
+mod acts;
 mod hostile;
+mod live;
+mod past;
 
 use std::path::Path;
 
@@ -11,8 +15,20 @@ use crate::harness::wait::wait_until;
 use crate::harness::{Redis, Worker, command};
 use crate::internal::limits::{PAGE_EXAMINED_MAX, PAGE_ROWS_MAX};
 
-const PAGES: [&str; 8] =
-    ["/", "/queues", "/processes", "/busy", "/retries", "/scheduled", "/dead", "/queue?queue=default"];
+const PAGES: [&str; 12] = [
+    "/",
+    "/queues",
+    "/classes",
+    "/errors",
+    "/history",
+    "/processes",
+    "/busy",
+    "/retries",
+    "/scheduled",
+    "/dead",
+    "/queue?queue=default",
+    "/audit",
+];
 
 /// A server of pages without shards.
 #[track_caller]
@@ -102,8 +118,8 @@ fn every_page_is_whole_and_sent_with_what_keeps_browsers_from_more_than_showing_
         let head = answer.head.to_lowercase();
         for field in [
             "content-type: text/html; charset=utf-8",
-            "content-security-policy: default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
-             base-uri 'none'; frame-ancestors 'none'",
+            "content-security-policy: default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; \
+             img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
             "x-frame-options: deny",
             "x-content-type-options: nosniff",
             "referrer-policy: no-referrer",

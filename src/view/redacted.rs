@@ -9,12 +9,11 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::words::lines;
-use crate::foreign::escape_json;
+use crate::foreign::{escape_json, neutral};
 use crate::job::RAW_BASE64;
 
 /// A member whose name contains one of these, in whatever case, holds a secret.
-pub(super) const SECRET_WORDS: [&str; 6] =
+pub(crate) const SECRET_WORDS: [&str; 6] =
     ["password", "passwd", "token", "secret", "authorization", "api_key"];
 
 /// What stands in place of a secret.
@@ -22,25 +21,26 @@ const HIDDEN: &str = "\"[hidden]\"";
 
 /// How JSON is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Layout {
+pub(crate) enum Layout {
     /// As it came.
     Raw,
     /// A line for each member and element.
+    #[cfg_attr(not(feature = "web"), expect(dead_code, reason = "only pages show it"))]
     Pretty,
 }
 
 /// JSON that is ready to be shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Shown {
-    pub(super) text: String,
+pub(crate) struct Shown {
+    pub(crate) text: String,
     /// Values that were left out because of their names.
-    pub(super) hidden: usize,
+    pub(crate) hidden: usize,
     /// Bytes that were left out because there are too many.
-    pub(super) more: usize,
+    pub(crate) more: usize,
 }
 
 /// Writes JSON of which about `bytes_max` bytes are shown. It must be JSON.
-pub(super) fn json(json: &str, layout: Layout, bytes_max: usize) -> Shown {
+pub(crate) fn json(json: &str, layout: Layout, bytes_max: usize) -> Shown {
     let mut writer = Writer { json, layout, at: 0, depth: 0, out: String::new(), hidden: 0 };
     writer.run(bytes_max);
     let Writer { at, out, hidden, .. } = writer;
@@ -48,7 +48,8 @@ pub(super) fn json(json: &str, layout: Layout, bytes_max: usize) -> Shown {
 }
 
 /// What is no JSON, as text; `None` if it may hold a secret.
-pub(super) fn text(bytes: &[u8], chars_max: usize) -> Option<Shown> {
+#[cfg_attr(not(feature = "web"), expect(dead_code, reason = "only pages show it"))]
+pub(crate) fn text(bytes: &[u8], chars_max: usize) -> Option<Shown> {
     let whole = String::from_utf8_lossy(bytes);
     if is_secret(&whole) {
         return None;
@@ -57,8 +58,15 @@ pub(super) fn text(bytes: &[u8], chars_max: usize) -> Option<Shown> {
     Some(Shown { text, hidden: 0, more })
 }
 
+/// The text with line breaks kept and the rest of what is not visible as escapes, at most this many characters of it; and
+/// how many bytes are missing.
+pub(crate) fn lines(text: &str, chars_max: usize) -> (String, usize) {
+    let end = text.char_indices().nth(chars_max).map_or(text.len(), |(end, _)| end);
+    (neutral(&text[..end]).into_owned(), text.len() - end)
+}
+
 /// Whether a text speaks of a secret.
-pub(super) fn is_secret(text: &str) -> bool {
+pub(crate) fn is_secret(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     SECRET_WORDS.iter().any(|word| lower.contains(word))
 }

@@ -3,7 +3,7 @@
 use ::time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// A span: `7 s`, `3 min`, `2 h`, `5 d`.
-pub(super) fn span(seconds: f64) -> String {
+pub(crate) fn span(seconds: f64) -> String {
     let seconds = seconds.max(0.0);
     match seconds {
         s if s < 120.0 => format!("{s:.0} s"),
@@ -14,13 +14,13 @@ pub(super) fn span(seconds: f64) -> String {
 }
 
 /// A moment, this many seconds from now: "in 12 s", "3 d ago".
-pub(super) fn moment(seconds: f64) -> String {
+pub(crate) fn moment(seconds: f64) -> String {
     let span = span(seconds.abs());
     if seconds < 0.0 { format!("{span} ago") } else { format!("in {span}") }
 }
 
 /// A Unix time as a date, and how far it is from `now`: "2026-11-21T22:28:39Z, 3 d ago".
-pub(super) fn date(at: f64, now: f64) -> String {
+pub(crate) fn date(at: f64, now: f64) -> String {
     let seconds = OffsetDateTime::from_unix_timestamp(at as i64).ok();
     let date = seconds.and_then(|seconds| seconds.format(&Rfc3339).ok());
     // Anyone may have written the number.

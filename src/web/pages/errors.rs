@@ -1,0 +1,149 @@
+//! `/errors`: what fails, and how often: the newest jobs of the retry set and of the dead set, counted by class, class of
+//! error and message.
+//!
+//! At most [`PAGE_EXAMINED_MAX`] of each are examined; the page says of how many.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use askama::Template;
+use http::StatusCode;
+
+use super::answer::{Answer, Visit};
+use super::ask::{AskError, address};
+use super::desk::Found;
+use super::frame::{Frame, Page, Paging, html};
+use super::link::DeskError;
+use super::wanted::Wanted;
+use super::words::{Moment, Text, count, number};
+use crate::limits::{ERROR_GROUPS_MAX, PAGE_EXAMINED_MAX, PAGE_ROWS_MAX};
+use crate::store::entries::{Entry, Place, Set};
+use crate::view::entry::JobEntry;
+use crate::view::groups::{Group, Groups};
+
+#[derive(Template)]
+#[template(path = "errors.html", config = "src/web/pages/askama.toml")]
+struct Errors {
+    frame: Frame,
+    rows: Vec<Row>,
+    paging: Paging,
+    examined: Vec<String>,
+}
+
+/// Jobs of one class that fail in one way.
+struct Row {
+    name: Text,
+    class: Text,
+    error: Text,
+    retries: String,
+    dead: String,
+    first: Option<Moment>,
+    last: Option<Moment>,
+    /// Where they are.
+    in_retries: String,
+    in_dead: String,
+}
+
+/// What was found in both sets.
+#[derive(Default)]
+struct Both {
+    retries: u64,
+    dead: u64,
+    first: Option<f64>,
+    last: Option<f64>,
+}
+
+const SETS: [Set; 2] = [Set::Retries, Set::Dead];
+
+/// The page.
+pub(super) async fn page(visit: &Visit<'_>) -> Result<Answer, AskError> {
+    let skip = visit.ask.number("skip", ERROR_GROUPS_MAX as u64)?.unwrap_or(0) as usize;
+    let known = visit.known().await;
+    let mut frame = visit.frame("Errors", &known);
+    let mut status = known.status();
+    let (mut all, mut examined) = (BTreeMap::new(), Vec::new());
+    if known.trouble.is_none() {
+        for set in SETS {
+            match groups(visit, set).await {
+                Ok((groups, found)) => {
+                    groups.into_iter().for_each(|group| add(&mut all, set, group));
+                    examined.push(format!(
+                        "{} of {} in {set} examined, the newest first.",
+                        number(found.reached.examined),
+                        count(found.reached.total, "job", "jobs")
+                    ));
+                }
+                Err(trouble) => {
+                    frame = frame.in_trouble(&trouble, visit.desk);
+                    status = StatusCode::SERVICE_UNAVAILABLE;
+                    break;
+                }
+            }
+        }
+    }
+    let now = known.seen.as_ref().map_or(0.0, |seen| seen.at);
+    let mut all: Vec<_> = all.into_iter().collect();
+    all.sort_by_key(|(_, both): &(_, Both)| std::cmp::Reverse(both.retries + both.dead));
+    let rows: Vec<Row> =
+        all.iter().skip(skip).take(PAGE_ROWS_MAX).map(|(key, both)| row(key, both, now)).collect();
+    let to = |skip: &str| address(Page::Errors.path(), &[("skip", skip)]);
+    let paging = Paging::of((skip, rows.len(), all.len()), ("kind of error", "kinds of errors"), to);
+    Ok(html(status, &Errors { frame, rows, paging, examined }))
+}
+
+/// Class, class of the error, message.
+type Key = (String, String, String);
+
+async fn groups(visit: &Visit<'_>, set: Set) -> Result<(Vec<Group>, Found<()>), DeskError> {
+    let place = Place::Set(set);
+    let desk = visit.desk;
+    let (groups, parser) = (RefCell::new(Groups::default()), RefCell::new(desk.parser()));
+    let query = Wanted::default().query(&place, 0, PAGE_EXAMINED_MAX as usize, PAGE_EXAMINED_MAX);
+    let add = |entry: &Entry| {
+        groups.borrow_mut().add(&JobEntry::new(&place, entry, &mut parser.borrow_mut()));
+    };
+    let found = desk.look(&query, add).await?;
+    Ok((groups.into_inner().sorted().0, found))
+}
+
+fn add(all: &mut BTreeMap<Key, Both>, set: Set, group: Group) {
+    let key = (group.name, group.class, group.error);
+    if all.len() >= ERROR_GROUPS_MAX && !all.contains_key(&key) {
+        return;
+    }
+    let both = all.entry(key).or_default();
+    match set {
+        Set::Dead => both.dead += group.jobs,
+        _ => both.retries += group.jobs,
+    }
+    let least = |one: Option<f64>, other: Option<f64>| match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    };
+    both.first = least(both.first, group.first_failed);
+    both.last = least(both.last.map(|at| -at), group.last_failed.map(|at| -at)).map(|at| -at);
+}
+
+fn row((name, class, error): &Key, both: &Both, now: f64) -> Row {
+    // What was cut is not the name of anything.
+    let wanted = Wanted {
+        name: if name.ends_with('…') || name == "-" { String::new() } else { name.clone() },
+        class: if class.ends_with('…') { String::new() } else { class.clone() },
+        ..Wanted::default()
+    };
+    let to = |set: Set, many: u64| match many {
+        0 => String::new(),
+        _ => address(set.word(), &wanted.parameters()),
+    };
+    Row {
+        name: Text::cell(name),
+        class: Text::cell(class),
+        error: Text::cell(error),
+        retries: number(both.retries),
+        dead: number(both.dead),
+        first: both.first.map(|at| Moment::of(at, now)),
+        last: both.last.map(|at| Moment::of(at, now)),
+        in_retries: to(Set::Retries, both.retries),
+        in_dead: to(Set::Dead, both.dead),
+    }
+}
