@@ -17,7 +17,7 @@
 //! | [Testing](#testing) | jobs in a test, without Redis |
 //! | [Logging](#logging) | what the worker says, and in which shape |
 //! | [Deploying](#deploying) | stopping, upgrading, telling deployments apart |
-//! | [Other languages](#other-languages) | jobs in Ruby, Python and Node, beside yours |
+//! | [Other languages](#other-languages) | jobs in Ruby, Python and Node, or behind HTTP, beside yours |
 //! | [Beside Ruby](#beside-ruby) | sharing queues with Ruby programs, of the gem `jiggler` or of Sidekiq |
 //!
 //! # A first job
@@ -258,12 +258,14 @@
 //!
 //! # Other languages
 //!
-//! A worker gives the jobs that a runner takes to child processes, which load an application in Ruby, Python or Node; the
-//! rest is yours. README, "Jobs in Ruby, Python, Node", has the table of what can be set.
+//! A worker gives the jobs that a runner takes to child processes, which load an application in Ruby, Python or Node, or
+//! posts them to a server; the rest is yours. README, "Jobs in Ruby, Python, Node, or behind HTTP", has the table of what
+//! can be set.
 //!
 //! ```yaml
 //! runners:
 //!   thumbnails: {require: thumbnails.py, jobs: [Thumbnail, "Image::*"], timeout: 30}
+//!   billing: {url: "http://127.0.0.1:8080/jobs", jobs: "Billing::*", secret_file: billing.key}
 //! ```
 //!
 //! # Beside Ruby

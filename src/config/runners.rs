@@ -14,7 +14,8 @@
 //! ```
 //!
 //! Besides: `language`, where the path does not tell it; `command` in place of `require`, for a program that speaks the
-//! protocol itself; `retries`, `max_jobs`, `max_age`, `max_memory_mb`.
+//! protocol itself, or `url`, for a server that jobs are posted to, with `secret_file` and `concurrency`; `retries`,
+//! `max_jobs`, `max_age`, `max_memory_mb`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,14 +27,16 @@ use super::periodic::{fields, text};
 use crate::foreign::Foreign;
 use crate::handler::Pattern;
 use crate::limits::RETRIES_MAX;
-use crate::limits::runner::{RUNNER_CHILDREN_MAX, RUNNER_PATTERNS_MAX, RUNNER_THREADS_MAX, RUNNERS_MAX};
-use crate::runner::spec::{Language, Program, RunnerSpec, unknown_language};
+use crate::limits::runner::{
+    RUNNER_CHILDREN_MAX, RUNNER_PATTERNS_MAX, RUNNER_REQUESTS_MAX, RUNNER_THREADS_MAX, RUNNERS_MAX,
+};
+use crate::runner::spec::{HttpTarget, Language, Program, RunnerSpec, unknown_language};
 
 /// The key of the mapping.
 pub(super) const KEY: &str = "runners";
 
 const KEYS: &str = "require, command, language, jobs, children, threads, timeout, retries, max_jobs, max_age, \
-                    max_memory_mb";
+                    max_memory_mb; or url, secret_file, jobs, concurrency, timeout, retries";
 
 /// Seconds that a timeout or an age may have: a week.
 const SECONDS_MAX: u64 = 7 * 24 * 3_600;
@@ -66,14 +69,26 @@ pub(super) fn read(path: &Path, node: &MarkedYaml<'_>) -> Result<Vec<RunnerSpec>
 fn runner(name: &str, node: &MarkedYaml<'_>) -> Result<RunnerSpec, String> {
     let fields = fields(node).ok_or_else(|| format!("a mapping is expected here, of {KEYS}"))?;
     let (mut path, mut command, mut language) = (None, None, None);
+    let (mut url, mut secret_file) = (None, None);
+    let (mut of_children, mut of_server) = (None, None);
     let mut spec = RunnerSpec::new(name, Program::Command(Vec::new()));
     for (key, value) in fields {
         let key = key.strip_prefix(':').unwrap_or(&key);
         let count = |max: u64| count(key, value, max);
         let seconds = || count(SECONDS_MAX).map(Duration::from_secs);
         match key {
+            "language" | "children" | "threads" | "max_jobs" | "max_age" | "max_memory_mb" => {
+                of_children = Some(key.to_owned());
+            }
+            "secret_file" | "concurrency" => of_server = Some(key.to_owned()),
+            _ => {}
+        }
+        match key {
             "require" => path = Some(PathBuf::from(texts(key, value)?.concat())),
             "command" => command = Some(texts(key, value)?),
+            "url" => url = Some(texts(key, value)?.concat()),
+            "secret_file" => secret_file = Some(PathBuf::from(texts(key, value)?.concat())),
+            "concurrency" => spec.threads = Some(size(count(RUNNER_REQUESTS_MAX as u64)?)),
             "language" => language = Some(texts(key, value)?.concat()),
             "jobs" => spec.jobs = patterns(&texts(key, value)?)?,
             "children" => spec.children = Some(size(count(RUNNER_CHILDREN_MAX as u64)?)),
@@ -86,11 +101,26 @@ fn runner(name: &str, node: &MarkedYaml<'_>) -> Result<RunnerSpec, String> {
             _ => return Err(format!("unknown key `{}`; allowed: {KEYS}", Foreign::text(key))),
         }
     }
-    spec.program = match (path, command) {
-        (Some(path), None) => Program::Interpreter(language_of(language.as_deref(), &path)?, path),
-        (None, Some(words)) if !words.is_empty() => Program::Command(words),
-        _ => return Err("it has either `require`, what is loaded, or `command`, what is started".to_owned()),
+    spec.program = match (path, command, url) {
+        (Some(path), None, None) => Program::Interpreter(language_of(language.as_deref(), &path)?, path),
+        (None, Some(words), None) if !words.is_empty() => Program::Command(words),
+        (None, None, Some(_)) if cfg!(not(feature = "http")) => {
+            return Err("this build posts no jobs: it has no cargo feature `http`".to_owned());
+        }
+        (None, None, Some(url)) => Program::Http(HttpTarget { url, secret_file }),
+        _ => {
+            let one =
+                "`require`, what is loaded, `command`, what is started, or `url`, where jobs are posted to";
+            return Err(format!("it has one of {one}"));
+        }
     };
+    let (stray, whose) = match spec.program {
+        Program::Http(_) => (of_children, "with `require` or `command`"),
+        _ => (of_server, "with `url`"),
+    };
+    if let Some(key) = stray {
+        return Err(format!("`{key}` goes {whose}"));
+    }
     if spec.jobs.is_empty() {
         return Err("it has no `jobs`: names, beginnings of names such as Image::*, or \"*\"".to_owned());
     }
@@ -172,14 +202,22 @@ runners:
         assert_eq!((own.max_jobs, own.max_age), (Some(1_000), Some(Duration::from_secs(60))));
         assert_eq!(own.max_memory, Some(300 << 20));
         assert_eq!((&*ruby.name, ruby.jobs[0].as_str()), ("ruby", "*"));
+
+        let text =
+            "runners: {mail: {url: 'http://127.0.0.1:9/x', secret_file: k, jobs: M, concurrency: 500}}";
+        let [mail] = &*config(text).unwrap().runners else { panic!("one runner") };
+        let target = HttpTarget { url: "http://127.0.0.1:9/x".to_owned(), secret_file: Some("k".into()) };
+        assert_eq!((&mail.program, mail.threads), (&Program::Http(target), Some(500)));
     }
 
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
         for (runner, reason) in [
             ("7", "a mapping is expected here, of require"),
-            ("{jobs: A}", "either `require`"),
-            ("{require: a.rb, command: b, jobs: A}", "either `require`"),
+            ("{jobs: A}", "it has one of `require`"),
+            ("{require: a.rb, command: b, jobs: A}", "it has one of `require`"),
+            ("{url: 'http://a', jobs: A, threads: 3}", "`threads` goes with `require`"),
+            ("{require: a.rb, jobs: A, concurrency: 3}", "`concurrency` goes with `url`"),
             ("{require: a.rb}", "it has no `jobs`"),
             ("{require: a.rb, jobs: 'A*b'}", "an asterisk stands at the end"),
             ("{require: a.php, jobs: A}", "the language of `a.php` is not known"),

@@ -1,8 +1,9 @@
-//! Whether the runners of a worker would start here: each loads its application once, and ends again.
+//! Whether the runners of a worker would start here: each loads its application once, and ends again; servers answer.
 
 use super::Check;
 use crate::config::{Config, RunnerSpec};
 use crate::runner::probe;
+use crate::runner::spec::Program;
 
 /// One check for each runner.
 #[must_use]
@@ -16,7 +17,10 @@ pub(super) fn checks(config: &Config) -> Vec<Check> {
             Err(reason) => Check::failed(
                 "runner",
                 format!("{name}: {loads}: {reason}"),
-                "run the program by hand in this directory, as this user, with this environment",
+                match spec.program {
+                    Program::Http(_) => "look whether the server runs, and its url from this host",
+                    _ => "run the program by hand in this directory, as this user, with this environment",
+                },
             ),
         }
     };

@@ -11,6 +11,8 @@ use serde::de::DeserializeOwned;
 use super::cancel::{CancelFlag, CancelState};
 use super::services::Services;
 use crate::client::{self, LocalClient, NewJob, Progress, Push};
+#[cfg(feature = "http")]
+use crate::job::args::array_span;
 use crate::job::{Schema, TraceContext, member};
 use crate::limits::PROGRESS_INTERVAL;
 
@@ -224,6 +226,12 @@ impl<S> Ctx<S> {
     /// As [`enqueue`](Self::enqueue), and [`client::Error::BadTime`].
     pub async fn enqueue_at<J: Push + ?Sized>(&self, due_at: f64, job: &J) -> Result<String, client::Error> {
         self.client().enqueue_at(due_at, &self.traced(job)?).await
+    }
+
+    /// The array of its arguments, as it lies in the payload.
+    #[cfg(feature = "http")]
+    pub(crate) fn raw_args(&self) -> Option<&[u8]> {
+        self.payload().get(array_span(self.schema(), self.payload())?)
     }
 
     /// How its payload is written.

@@ -28,6 +28,38 @@ pub const RUNNER_FILES: usize = 10;
 /// twice, because a worn child may still have jobs when its successor runs; and two that go with the order for one.
 pub const RUNNER_CHILD_FILES: usize = 10;
 
+/// Requests that one core has under way for jobs behind HTTP, unless the configuration says more or less: they mostly wait.
+pub const RUNNER_REQUESTS: usize = 100;
+
+/// Requests of one runner that may be under way, in the whole process: each is a connection.
+pub const RUNNER_REQUESTS_MAX: usize = 100_000;
+
+/// Idle connections of one core that a runner keeps for its next requests.
+pub const RUNNER_IDLE_CONNECTIONS: usize = 1_024;
+
+/// How long a job behind HTTP may take if its runner says nothing else: what most servers and the proxies before them allow.
+pub const RUNNER_HTTP_TIME: Duration = Duration::from_secs(60);
+
+/// Bytes that are read of an answer: an error with its backtrace. Of a longer one the rest is not read, and its connection is
+/// closed.
+pub const RUNNER_ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of an answer's text that a failure keeps as its message.
+pub const RUNNER_ANSWER_SHOWN_BYTES: usize = 500;
+
+/// How long a server that is busy is left alone if it does not say for how long.
+pub const RUNNER_HOLD: Duration = Duration::from_secs(10);
+
+/// How long it is left alone at most, whatever it says: a wrong clock must not stop its jobs for years.
+pub const RUNNER_HOLD_MAX: Duration = Duration::from_secs(3_600);
+
+/// By how much more than it asked for jobs are put off that find it busy, as a part of that: so that they do not come back at
+/// one moment.
+pub const RUNNER_HOLD_JITTER: f64 = 0.1;
+
+/// How long the doctor waits for a connection to a server that runs jobs.
+pub const RUNNER_CONNECT_TIME: Duration = Duration::from_secs(5);
+
 /// How long an application may take to load. Large ones take half a minute; one that takes longer than this hangs.
 pub const RUNNER_LOAD_TIME: Duration = Duration::from_secs(120);
 

@@ -28,7 +28,6 @@ use crate::limits::runner::{RUNNER_LIVED_WELL, RUNNER_ORDERS_MAX, RUNNER_PAUSE_M
 
 /// See the module. It ends when this is dropped.
 pub(super) struct Keeper {
-    spec: Arc<RunnerSpec>,
     orders: Orders,
     stops: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -64,16 +63,11 @@ impl Keeper {
         bell.set_nonblocking(true)?;
         let stops = Arc::new(AtomicBool::new(false));
         let desk = Desk { orders, bell, stops: Arc::clone(&stops) };
-        let of_thread = Arc::clone(&spec);
         let thread = thread::Builder::new()
             .name(format!("runner-{}", spec.name.chars().take(8).collect::<String>()))
-            .spawn(move || keep(&of_thread, &desk))?;
+            .spawn(move || keep(&spec, &desk))?;
         let orders = Orders { sender, bell: Arc::new(rings) };
-        Ok(Self { spec, orders, stops, thread: Some(thread) })
-    }
-
-    pub(super) fn spec(&self) -> Arc<RunnerSpec> {
-        Arc::clone(&self.spec)
+        Ok(Self { orders, stops, thread: Some(thread) })
     }
 
     pub(super) fn orders(&self) -> Orders {

@@ -20,6 +20,7 @@
 //!   has some; with [`board`], no fetching stops for it where a fork takes milliseconds.
 //! - [`child`] is one child as its shard sees it: socket, output, jobs in hand, and a descriptor of the process (pidfd), by
 //!   which a signal reaches exactly this process and its end is seen.
+//! - `http` is the runner without children: it posts jobs to a server.
 //! - [`frame`] is the protocol, sans-IO. [`spec`] is the configuration, [`programs`] what is started.
 //!
 //! # A job
@@ -87,8 +88,7 @@
 //! socket means: exit.
 //!
 //! A fork server finds its control socket the same way, and also in `JIGGLER_URING_ROLE` the word `server`. It loads the
-//! application, says `["ready", 1]`, and for each `["fork", n]`, which comes with two descriptors (socket and output),
-//! forks
+//! application, says `["ready", 1]`, and for each `["fork", n]`, which comes with two descriptors (socket and output), forks
 //! and answers `["forked", n, pid]`.
 //!
 //! # Known weaknesses
@@ -111,6 +111,8 @@ mod board;
 mod child;
 mod ending;
 mod frame;
+#[cfg(feature = "http")]
+mod http;
 mod keeper;
 mod lane;
 mod output;

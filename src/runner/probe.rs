@@ -1,6 +1,8 @@
 //! Whether a runner would start here: its interpreter, its application, the first word of the protocol. For `doctor`.
 
 use std::io::{self, PipeReader, Read};
+#[cfg(feature = "http")]
+use std::net::{TcpStream, ToSocketAddrs as _};
 use std::os::unix::net::UnixStream;
 use std::process::Child as Process;
 use std::time::{Duration, Instant};
@@ -13,13 +15,22 @@ use super::output::Lines;
 use super::programs::{command, forks};
 use super::server::end_process;
 use super::spec::RunnerSpec;
+#[cfg(feature = "http")]
+use super::spec::{HttpTarget, Program};
+#[cfg(feature = "http")]
+use crate::limits::runner::RUNNER_CONNECT_TIME;
 use crate::limits::runner::{RUNNER_CHUNK_BYTES, RUNNER_LINE_BYTES_MAX, RUNNER_LOAD_TIME};
 
-/// Loads the application once, and says how long that took.
+/// Loads the application once, or connects to the server, and says how long that took.
 ///
 /// # Errors
 /// Why it would not start, with the last line that it printed.
 pub(crate) fn probe(spec: &RunnerSpec) -> Result<Duration, String> {
+    #[cfg(feature = "http")]
+    if let Program::Http(target) = &spec.program {
+        spec.ensure_usable().map_err(|error| error.to_string())?;
+        return connect(target);
+    }
     let failed = |error: io::Error| format!("it cannot be started: {error}");
     let (ours, theirs) = UnixStream::pair().map_err(failed)?;
     let (output, writer) = io::pipe().map_err(failed)?;
@@ -38,6 +49,22 @@ pub(crate) fn probe(spec: &RunnerSpec) -> Result<Duration, String> {
         "" => format!("{reason}; {status}"),
         last => format!("{reason}; {status}: {last}"),
     })
+}
+
+/// Whether anybody answers there. Nothing is posted: what a server does with a job that is none, nobody can know.
+#[cfg(feature = "http")]
+fn connect(target: &HttpTarget) -> Result<Duration, String> {
+    let (host, port) = crate::io::http::address(&target.url).map_err(|error| error.to_string())?;
+    let began = Instant::now();
+    let addresses = (&*host, port).to_socket_addrs().map_err(|error| format!("{host}: {error}"))?;
+    let mut last = format!("{host} has no address");
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, RUNNER_CONNECT_TIME) {
+            Ok(_) => return Ok(began.elapsed()),
+            Err(error) => last = format!("{address}: {error}"),
+        }
+    }
+    Err(last)
 }
 
 struct Probed {

@@ -3,6 +3,7 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -28,7 +29,7 @@ pub(super) fn forks(spec: &RunnerSpec) -> bool {
 }
 
 /// The command of a fork server, or of a child that is not forked.
-pub(super) fn command(spec: &RunnerSpec, socket: OwnedFd, output: OwnedFd) -> std::io::Result<Command> {
+pub(super) fn command(spec: &RunnerSpec, socket: OwnedFd, output: OwnedFd) -> io::Result<Command> {
     let shell = ["sh", "-c", MOVE_SOCKET, "sh"];
     let mut command = if is_in_path("setpriv") {
         let mut command = Command::new("setpriv");
@@ -48,6 +49,7 @@ pub(super) fn command(spec: &RunnerSpec, socket: OwnedFd, output: OwnedFd) -> st
             command.args(["node", "--input-type=module", "-e", NODE, "--"]).arg(path)
         }
         Program::Command(words) => command.args(words),
+        Program::Http(_) => return Err(io::ErrorKind::Unsupported.into()),
     };
     command
         .env("JIGGLER_URING_FD", SOCKET)

@@ -105,7 +105,7 @@ async fn start(lane: &Rc<Lane>, seat: usize) -> Result<(Rc<Child>, glommio::Task
     let output = glommio::spawn_local(output.log_all(Rc::downgrade(&child)));
     let limit = match lane.spec().program {
         Program::Interpreter(Language::Ruby | Language::Python, _) => RUNNER_HANDSHAKE_TIME,
-        Program::Interpreter(Language::Node, _) | Program::Command(_) => RUNNER_LOAD_TIME,
+        Program::Interpreter(Language::Node, _) | Program::Command(_) | Program::Http(_) => RUNNER_LOAD_TIME,
     };
     let why = match timeout(limit, child.greet()).await {
         Ok(Ok(())) => return Ok((child, output)),

@@ -1,10 +1,18 @@
 //! A runner as it is configured: which jobs, which program, how many children.
 
+#[cfg(feature = "http")]
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+#[cfg(feature = "http")]
+use super::http::Key;
 use crate::handler::Pattern;
-use crate::limits::runner::{NODE_TASKS, RUBY_THREADS, RUNNER_CHILD_FILES, RUNNER_FILES};
+#[cfg(feature = "http")]
+use crate::io::http;
+use crate::limits::runner::{
+    NODE_TASKS, RUBY_THREADS, RUNNER_CHILD_FILES, RUNNER_FILES, RUNNER_HTTP_TIME, RUNNER_REQUESTS,
+};
 
 /// One runner.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +25,8 @@ pub struct RunnerSpec {
     pub jobs: Vec<Pattern>,
     /// Children in the whole process; `None`: one for each core in use.
     pub children: Option<usize>,
-    /// Jobs side by side in one child; `None`: what suits the language.
+    /// Jobs side by side in one child; `None`: what suits the language. Behind HTTP, requests of the whole process; `None`:
+    /// [`RUNNER_REQUESTS`] for each core in use.
     pub threads: Option<usize>,
     /// How long one of its jobs may run.
     pub timeout: Option<Duration>,
@@ -38,14 +47,48 @@ pub enum Program {
     Interpreter(Language, PathBuf),
     /// A program that speaks the protocol by itself; it is started once for each child.
     Command(Vec<String>),
+    /// Nothing: a server that is there already runs the jobs.
+    Http(HttpTarget),
 }
 
-/// What a runner is to load does not exist.
+/// A server that runs jobs which are posted to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpTarget {
+    /// Where they are posted to.
+    pub url: String,
+    /// The file that holds the key with which they are signed.
+    pub secret_file: Option<PathBuf>,
+}
+
+impl HttpTarget {
+    /// The url without its query, which may hold a secret.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        self.url.split(['?', '#']).next().unwrap_or_default()
+    }
+}
+
+/// Why a runner can never start.
 #[derive(Debug, thiserror::Error)]
-#[error("runner {name}: there is no {}: give `-r`, or `require` of `runners:`, a file or a directory", path.display())]
-pub(crate) struct NotThere {
-    name: String,
-    path: PathBuf,
+pub(crate) enum Unusable {
+    /// What it is to load does not exist.
+    #[error("runner {name}: there is no {}: give `-r`, or `require` of `runners:`, a file or a directory", path.display())]
+    NotThere { name: String, path: PathBuf },
+    /// Jobs cannot be posted there.
+    #[cfg(feature = "http")]
+    #[error("runner {name}: its `url`: {error}")]
+    Url { name: String, error: http::Error },
+    /// The key cannot be read.
+    #[cfg(feature = "http")]
+    #[error("runner {name}: no key in its `secret_file` {}: {reason}", path.display())]
+    Key { name: String, path: PathBuf, reason: String },
+}
+
+#[cfg(feature = "http")]
+impl From<Unusable> for io::Error {
+    fn from(unusable: Unusable) -> Self {
+        Self::new(io::ErrorKind::InvalidInput, unusable)
+    }
 }
 
 /// A language that there is a runner for.
@@ -126,16 +169,53 @@ impl RunnerSpec {
         }
     }
 
-    /// Whether what it loads is there at all: what is missing at a start is a mistake, and no reason to wait.
+    /// Whether what it loads, or its key, is there at all: what is missing at a start is a mistake, and no reason to wait.
     ///
     /// # Errors
-    /// It is not.
-    pub(crate) fn ensure_there(&self) -> Result<(), NotThere> {
+    /// It is not, or jobs cannot be posted to such a url.
+    pub(crate) fn ensure_usable(&self) -> Result<(), Unusable> {
         match &self.program {
             Program::Interpreter(_, path) if !path.exists() => {
-                Err(NotThere { name: self.name.clone(), path: path.clone() })
+                Err(Unusable::NotThere { name: self.name.clone(), path: path.clone() })
+            }
+            #[cfg(feature = "http")]
+            Program::Http(target) => {
+                http::check_url(&target.url)
+                    .map_err(|error| Unusable::Url { name: self.name.clone(), error })?;
+                self.key().map(|_| ())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The key with which its jobs are signed, if it has one.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    #[cfg(feature = "http")]
+    pub(super) fn key(&self) -> Result<Option<Key>, Unusable> {
+        let Program::Http(HttpTarget { secret_file: Some(path), .. }) = &self.program else {
+            return Ok(None);
+        };
+        let refused = |reason| Unusable::Key { name: self.name.clone(), path: path.clone(), reason };
+        Key::read(path).map(Some).map_err(refused)
+    }
+
+    /// How long one of its jobs may run.
+    #[must_use]
+    pub fn job_timeout(&self) -> Option<Duration> {
+        match self.program {
+            Program::Http(_) => self.timeout.or(Some(RUNNER_HTTP_TIME)),
+            _ => self.timeout,
+        }
+    }
+
+    /// Jobs that each of this many shards has under way at most.
+    #[must_use]
+    pub fn jobs_per_shard(&self, shards: usize) -> usize {
+        match self.program {
+            Program::Http(_) => self.threads.map_or(RUNNER_REQUESTS, |all| all.div_ceil(shards.max(1))),
+            _ => self.children_per_shard(shards) * self.threads(),
         }
     }
 
@@ -152,6 +232,7 @@ impl RunnerSpec {
             Program::Interpreter(Language::Ruby, _) => RUBY_THREADS,
             Program::Interpreter(Language::Node, _) => NODE_TASKS,
             Program::Interpreter(Language::Python, _) | Program::Command(_) => 1,
+            Program::Http(_) => RUNNER_REQUESTS,
         })
     }
 
@@ -161,6 +242,7 @@ impl RunnerSpec {
         match &self.program {
             Program::Interpreter(_, path) => path.display().to_string(),
             Program::Command(words) => words.join(" "),
+            Program::Http(target) => target.shown().to_owned(),
         }
     }
 }
@@ -168,16 +250,17 @@ impl RunnerSpec {
 /// Jobs that all children of these runners run side by side, with this many shards.
 #[must_use]
 pub(crate) fn threads_of_all(specs: &[RunnerSpec], shards: usize) -> usize {
-    specs.iter().map(|spec| spec.children_per_shard(shards) * shards * spec.threads()).sum()
+    specs.iter().map(|spec| spec.jobs_per_shard(shards) * shards).sum()
 }
 
 /// Files that the worker has open for these runners, with this many shards.
 #[must_use]
 pub(crate) fn files_of_all(specs: &[RunnerSpec], shards: usize) -> usize {
-    specs
-        .iter()
-        .map(|spec| RUNNER_FILES + spec.children_per_shard(shards) * shards * RUNNER_CHILD_FILES)
-        .sum()
+    let each = |spec: &RunnerSpec| match spec.program {
+        Program::Http(_) => spec.jobs_per_shard(shards) * shards,
+        _ => RUNNER_FILES + spec.children_per_shard(shards) * shards * RUNNER_CHILD_FILES,
+    };
+    specs.iter().map(each).sum()
 }
 
 /// Nobody can say which language a path is.

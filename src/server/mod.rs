@@ -168,7 +168,7 @@ where
     for note in &config.redis_notes {
         tracing::warn!("{note}");
     }
-    config.runners.iter().try_for_each(RunnerSpec::ensure_there).map_err(Failure::usage)?;
+    config.runners.iter().try_for_each(RunnerSpec::ensure_usable).map_err(Failure::usage)?;
     let web = Web::bind(config)?;
     let placement = placement::place(config).map_err(Failure::usage)?;
     boot::check_machine(placement.cpus.len() + 1 + usize::from(web.is_some())).map_err(Failure::usage)?;

@@ -68,6 +68,7 @@ mod runners_bad;
 mod runners_ends;
 mod runners_errors;
 mod runners_found;
+mod runners_http;
 mod runners_ruby;
 mod sentinel;
 mod sidekiq;

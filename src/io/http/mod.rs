@@ -83,3 +83,26 @@ pub use error::Error;
 pub use options::ClientOptions;
 pub use request::Request;
 pub use response::Response;
+
+/// Whether a client could request this url.
+///
+/// # Errors
+/// Why not, without showing what may be secret of it.
+pub(crate) fn check_url(url: &str) -> Result<(), Error> {
+    let target = target::Target::parse(url)?;
+    if target.origin.tls && cfg!(not(feature = "tls")) {
+        let reason = "it begins with https://, and this build has no tls".to_owned();
+        return Err(Error::Url { reason });
+    }
+    Ok(())
+}
+
+/// Host and port of a url, for a look whether anybody is there.
+///
+/// # Errors
+/// As [`check_url`].
+pub(crate) fn address(url: &str) -> Result<(String, u16), Error> {
+    let origin = target::Target::parse(url)?.origin;
+    let host = origin.host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    Ok((host, origin.port))
+}
