@@ -258,13 +258,11 @@
 //!
 //! # Other languages
 //!
-//! A worker gives the jobs that a runner takes to child processes, which load an application in Ruby, Python or Node, or
-//! posts them to a server; the rest is yours. README, "Jobs in Ruby, Python, Node, or behind HTTP", has the table of what
-//! can be set.
-//!
+//! A worker gives the jobs of a runner to child processes, which load an application in Ruby, Python or Node, or posts them
+//! to a server; the rest is yours. README, "Jobs in Ruby, Python, Node, or behind HTTP", has the table.
 //! ```yaml
 //! runners:
-//!   thumbnails: {require: thumbnails.py, jobs: [Thumbnail, "Image::*"], timeout: 30}
+//!   thumbnails: {require: thumbnails.py, jobs: "Image::*", timeout: 30}
 //!   billing: {url: "http://127.0.0.1:8080/jobs", jobs: "Billing::*", secret_file: billing.key}
 //! ```
 //!

@@ -37,11 +37,11 @@ pub const RUNNER_REQUESTS_MAX: usize = 100_000;
 /// Idle connections of one core that a runner keeps for its next requests.
 pub const RUNNER_IDLE_CONNECTIONS: usize = 1_024;
 
-/// How long a job behind HTTP may take if its runner says nothing else: what most servers and the proxies before them allow.
+/// How long a job behind HTTP may take if its runner says nothing else: what most servers, and proxies before them, allow.
 pub const RUNNER_HTTP_TIME: Duration = Duration::from_secs(60);
 
-/// Bytes that are read of an answer: an error with its backtrace. Of a longer one the rest is not read, and its connection is
-/// closed.
+/// Bytes that are read of an answer: an error with its backtrace. Of a longer one the rest is not read, and its connection
+/// is closed.
 pub const RUNNER_ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes of an answer's text that a failure keeps as its message.
@@ -53,7 +53,7 @@ pub const RUNNER_HOLD: Duration = Duration::from_secs(10);
 /// How long it is left alone at most, whatever it says: a wrong clock must not stop its jobs for years.
 pub const RUNNER_HOLD_MAX: Duration = Duration::from_secs(3_600);
 
-/// By how much more than it asked for jobs are put off that find it busy, as a part of that: so that they do not come back at
+/// By how much more than it asked for jobs are put off that find it busy, as a part of that: they are not to come back at
 /// one moment.
 pub const RUNNER_HOLD_JITTER: f64 = 0.1;
 

@@ -2,9 +2,10 @@
 //!
 //! # The request
 //!
-//! A POST with a JSON object: `name`, `args`, `jid`, `queue`, `attempt` (0 at the first run), and `enqueued_at` in Unix seconds
-//! where the payload says it. `idempotency-key` is the jid: a job can run twice (its worker died after the server's work and
-//! before the ack), so what must not happen twice is to be remembered by it. `traceparent` is there if the payload has one.
+//! A POST with a JSON object: `name`, `args`, `jid`, `queue`, `attempt` (0 at the first run), and `enqueued_at` in Unix
+//! seconds where the payload says it. `idempotency-key` is the jid: a job can run twice (its worker died after the server's
+//! work and before the ack), so what must not happen twice is to be remembered by it. `traceparent` is there if the payload
+//! has one.
 //!
 //! With a key the request is signed as <https://www.standardwebhooks.com> says, for which most languages have a library:
 //! `webhook-id` (the jid), `webhook-timestamp` (Unix seconds) and `webhook-signature`, which is `v1,` and the base64 of
@@ -21,8 +22,9 @@
 //! | 409 | goes to the dead set |
 //! | any other | has failed: `http::Status500`, with the start of the body |
 //!
-//! The header `job-verdict` (`done`, `failed`, `snooze`, `discard`, `dead`) says it instead, whatever the status is; a `snooze`
-//! reads `retry-after`, too. A body of type JSON may name the error: `{"class": …, "message": …, "backtrace": […]}`.
+//! The header `job-verdict` (`done`, `failed`, `snooze`, `discard`, `dead`) says it instead, whatever the status is; a
+//! `snooze` reads `retry-after`, too. A body of type JSON may name the error:
+//! `{"class": …, "message": …, "backtrace": […]}`.
 //!
 //! # How it works
 //!

@@ -51,7 +51,7 @@ pub(crate) fn probe(spec: &RunnerSpec) -> Result<Duration, String> {
     })
 }
 
-/// Whether anybody answers there. Nothing is posted: what a server does with a job that is none, nobody can know.
+/// Whether anybody answers there. Nothing is posted: what a server does with something that is not a job, nobody can know.
 #[cfg(feature = "http")]
 fn connect(target: &HttpTarget) -> Result<Duration, String> {
     let (host, port) = crate::io::http::address(&target.url).map_err(|error| error.to_string())?;

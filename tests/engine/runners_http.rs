@@ -1,4 +1,5 @@
-//! Jobs behind HTTP, by a real server in Python: what its answers do, what it gets, and what happens when it is busy or away.
+//! Jobs behind HTTP, by a real server in Python: what it gets, what its answers do, and what happens when it is busy or
+//! away.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};

@@ -35,8 +35,9 @@ const OTHER_WORDS: &[&str] = &[
     "src/wire/keys.rs",
     "src/store/entries.rs",
     "src/wire/realm.rs",
-    // Words of the protocol of runners.
+    // Words of the protocols of runners.
     "src/runner/frame.rs",
+    "src/runner/http/",
     // Names of methods, and fields of a Debug form.
     "src/handler/registry.rs",
     "src/handler/options.rs",

@@ -189,7 +189,7 @@ impl Lab {
 #[test]
 fn of_large_payloads_little_is_read_and_what_is_as_it_was_pushed_is_found_all_the_same() {
     const COUNT: usize = 40;
-    assert!(COUNT << 20 > 8 * CRON_LIVES_BYTES);
+    const { assert!(COUNT << 20 > 8 * CRON_LIVES_BYTES) };
     let retried = br#"{"jid":"x","attempt":2}"#.as_slice();
     let as_pushed = br#"{"jid":"x"}"#.as_slice();
     let in_flight = "{jiggler:list:q}:inflight:aa:0:7";
