@@ -109,6 +109,7 @@ impl Row {
     }
 
     /// Adds what others have counted.
+    #[cfg(any(feature = "web", test))]
     pub(crate) fn merge(&mut self, other: &Self) {
         for (count, more) in self.outcomes.iter_mut().zip(&other.outcomes) {
             *count = count.wrapping_add(*more);

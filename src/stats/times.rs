@@ -72,6 +72,7 @@ impl Default for Times {
 
 impl Times {
     /// Adds what others have counted.
+    #[cfg(any(feature = "web", test))]
     pub(crate) fn merge(&mut self, other: &Self) {
         for (count, more) in self.buckets.iter_mut().zip(&other.buckets) {
             *count = count.wrapping_add(*more);
