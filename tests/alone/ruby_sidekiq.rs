@@ -5,7 +5,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "what fails ends the run, with all that is known of it"
+    clippy::print_stdout,
+    reason = "a program that says what it tried; what fails ends it, with all that is known of it"
 )]
 
 #[expect(dead_code, unused_imports, reason = "shared with the tests of the engine, which use all of it")]
