@@ -63,6 +63,7 @@ mod poller;
 mod queues;
 mod recovery;
 mod rights;
+mod run_here;
 mod runners;
 mod runners_bad;
 mod runners_ends;
