@@ -72,6 +72,7 @@ mod runners_http;
 mod runners_ruby;
 mod sentinel;
 mod sidekiq;
+mod sidekiq_metrics;
 mod steering;
 #[cfg(feature = "tls")]
 mod tls;

@@ -1,8 +1,8 @@
 //! The rows of the table of options.
 
 use super::{
-    Allowed, BALANCE_WORDS, Change, DIALECT_WORDS, DefaultValue, LOG_FORMAT_WORDS, MODE_WORDS, OptionId,
-    OptionSpec, UNKNOWN_WORDS,
+    Allowed, BALANCE_WORDS, Change, DIALECT_WORDS, DefaultValue, LOG_FORMAT_WORDS, METRICS_WORDS, MODE_WORDS,
+    OptionId, OptionSpec, UNKNOWN_WORDS,
 };
 use crate::limits::{
     CONCURRENCY_MAX, CORES_MAX, DEAD_JOBS_CONFIGURED_MAX, DEAD_JOBS_MAX, DEAD_TIMEOUT, DEAD_TIMEOUT_MAX,
@@ -148,6 +148,16 @@ pub const OPTIONS: &[OptionSpec] = &[
         default: DefaultValue::Text("jiggler"),
         allowed: Allowed::Words(DIALECT_WORDS),
         help: "Whose programs share the Redis: those of the gem jiggler, or those of sidekiq",
+        ..BASE
+    },
+    OptionSpec {
+        id: OptionId::SidekiqMetrics,
+        key: "sidekiq_metrics",
+        flag: Some("sidekiq-metrics"),
+        value_name: "VERSION",
+        default: DefaultValue::Text("8"),
+        allowed: Allowed::Words(METRICS_WORDS),
+        help: "For the metrics pages of which version of sidekiq to count, in its dialect",
         ..BASE
     },
     OptionSpec {
