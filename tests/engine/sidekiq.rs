@@ -268,7 +268,8 @@ fn commands_speak_the_dialect_too() {
     redis.run(&["ZADD", "dead", "5.5", &job("HardJob", "[]", r#""retry_count":3,"failed_at":1.5,"#)]);
     redis.run(&["DEL", "queues"]);
     told(&["retry", "ab826a9a226ec46ac3e7eec6"]);
-    assert_eq!(redis.integer(&["LLEN", "queue:default"]), 1);
+    let retried = String::from_utf8(redis.list(&["LRANGE", "queue:default", "0", "-1"]).remove(0)).unwrap();
+    assert!(retried.contains(r#""retry_count":2,"failed_at":1.5,"#), "as a retry by the page: {retried}");
     assert_eq!(redis.list(&["SMEMBERS", "queues"]), [b"default".to_vec()]);
 }
 
