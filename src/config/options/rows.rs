@@ -173,6 +173,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         id: OptionId::DefaultRetries,
         key: "default_retries",
+        gem_key: Some("max_retries"),
         flag: Some("default-retries"),
         value_name: "N",
         default: DefaultValue::Later("the program's own number, or that of the gem: 0, of sidekiq 25"),
@@ -339,6 +340,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         id: OptionId::PollInterval,
         key: "poll_interval",
+        gem_key: Some("average_scheduled_poll_interval"),
         default: DefaultValue::Number(POLL_INTERVAL.as_secs()),
         allowed: Allowed::Decimal { min: 1, max: POLL_INTERVAL_MAX.as_secs() },
         help: "Mean seconds between two looks at the retry and scheduled sets",
@@ -357,6 +359,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         id: OptionId::MaxDeadJobs,
         key: "max_dead_jobs",
+        gem_key: Some("dead_max_jobs"),
         default: DefaultValue::Number(DEAD_JOBS_MAX),
         allowed: Allowed::Number { min: 1, max: DEAD_JOBS_CONFIGURED_MAX },
         help: "Entries the dead set keeps",
@@ -366,6 +369,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         id: OptionId::DeadTimeout,
         key: "dead_timeout",
+        gem_key: Some("dead_timeout_in_seconds"),
         default: DefaultValue::Number(DEAD_TIMEOUT.as_secs()),
         allowed: Allowed::Number { min: 1, max: DEAD_TIMEOUT_MAX.as_secs() },
         help: "Seconds an entry stays in the dead set",
@@ -380,4 +384,10 @@ pub const OPTIONS: &[OptionSpec] = &[
     unused("client_async"),
     unused("client_redis_pool"),
     unused("strict"),
+    // Of Sidekiq.
+    unused("pidfile"),
+    unused("logfile"),
+    unused("daemon"),
+    unused("index"),
+    unused("labels"),
 ];
