@@ -70,6 +70,7 @@ mod runners_errors;
 mod runners_found;
 mod runners_http;
 mod runners_ruby;
+mod rusty_sidekiq;
 mod sentinel;
 mod sidekiq;
 mod sidekiq_metrics;
