@@ -100,7 +100,7 @@ fn announce_in(
     drop(hash);
     expire(process.identity.as_bytes(), IDENTITY_TTL_S, requests);
     let keys = process.work_keys();
-    let [work_key, workers_key] = keys.each_ref().map(|key| key.as_bytes());
+    let [work_key, workers_key] = keys.each_ref().map(String::as_bytes);
     if doing.work.is_empty() {
         requests.command(&[b"UNLINK", work_key, workers_key]);
         return;
