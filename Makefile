@@ -128,23 +128,31 @@ screenshots: linker redis chromium
 	@SCREENSHOTS=$(CURDIR)/target/screenshots $(TESTS) --test browser -- pictures
 	@echo "see target/screenshots"
 
-# What takes its time: fewer features, everything built once more as a release is, to count what the hot paths cost, and a
-# real Prometheus that scrapes a worker.
+# What takes its time: fewer features, everything built once more as a release is, to count what the hot paths cost, a real
+# Prometheus that scrapes a worker for minutes, the real sidekiq, and a real browser.
 .PHONY: test-all
 test-all: test prometheus ruby chromium
-# As it is built by default, and the engine alone.
-	@cargo clippy --locked --quiet -- -D warnings
-	@cargo clippy --no-default-features --locked --quiet -- -D warnings
-	@$(INSTRUCTIONS) check
-	@cd packaging/prometheus && promtool check config prometheus.yml >/dev/null && promtool test rules alerts-test.yml
-	@$(TESTS) --test prometheus
-# In a real browser.
-	@$(TESTS) --test browser
-# Beside the real sidekiq.
-	@$(TESTS) --test ruby_sidekiq
+# The counterparts mostly wait: they run beside what builds, one after the other. They are a group of their own, as above.
+	@log=$$(mktemp); setsid $(COUNTERPARTS) >"$$log" 2>&1 & counterparts=$$!; \
+	trap 'kill -- -$$counterparts; rm -f "$$log"; exit 130' INT TERM; failed=; \
+	$(LINTS_ALONE) || failed="$$failed lints"; \
+	$(LINTS_DEFAULT) || failed="$$failed lints-by-default"; \
+	$(LINTS_ENGINE) || failed="$$failed lints-of-the-engine"; \
+	$(INSTRUCTIONS) check || failed="$$failed instructions"; \
+	(cd packaging/prometheus && promtool check config prometheus.yml >/dev/null && promtool test rules alerts-test.yml) || \
+		failed="$$failed alerts"; \
+	wait $$counterparts || failed="$$failed counterparts"; cat "$$log"; rm -f "$$log"; \
+	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
+
+# Tests that `make test` neither runs nor lints; then the crate as it is built by default, and the engine alone.
+ALONE := --test prometheus --test browser --test ruby_sidekiq
+LINTS_ALONE := nice cargo clippy --workspace --all-features $(ALONE) --test chaos_long --locked --quiet -- -D warnings
+LINTS_DEFAULT := nice cargo clippy --locked --quiet -- -D warnings
+LINTS_ENGINE := nice cargo clippy --no-default-features --locked --quiet -- -D warnings
+COUNTERPARTS = $(TESTS) $(ALONE)
 
 # Nothing that is linked differently: flags of the user would be counted with.
-INSTRUCTIONS := env -u RUSTFLAGS cargo run --profile counting --locked --quiet -p instructions --
+INSTRUCTIONS := nice env -u RUSTFLAGS cargo run --profile counting --locked --quiet -p instructions --
 
 # What is counted and how far a count may move: benches/instructions.
 .PHONY: instructions

@@ -100,7 +100,7 @@ impl Batch {
         let jobs: Vec<&Entry> = self.jobs.iter().collect();
         match (&self.action, &self.place) {
             (Action::Retry(queue), Place::Set(set)) => {
-                let revive = |job| entry::revived(job, self.scene.schema, queue.as_ref());
+                let revive = |job| entry::retried(job, self.scene.schema, *set, queue.as_ref());
                 let revived: Vec<_> = self.jobs.iter().map(revive).collect();
                 operate::requeue(scripts, *set, &revived, requests);
             }

@@ -125,6 +125,8 @@ impl PauseChange {
 pub(crate) struct Look {
     /// Without what is over.
     pub(crate) paused: Paused,
+    /// The queues that programs of others have paused.
+    of_others: BTreeMap<String, Pause>,
     stored: Option<Vec<u8>>,
     /// Unix time by the clock of Redis; a user who may not ask for it has the clock of its own host.
     pub(crate) now: f64,
@@ -135,19 +137,27 @@ impl Look {
     pub(crate) fn write(keys: Keyspace, database: u32, requests: &mut Requests) {
         server::ask_clock(requests);
         paused::ask(keys, database, requests);
+        paused::ask_of_others(keys, requests);
     }
 
-    /// Reads the two replies to [`Self::write`].
+    /// Reads the replies to [`Self::write`].
     ///
     /// # Errors
     /// If what is stored is not ours.
     pub(crate) fn read(replies: &[Reply]) -> Result<Self, resp::Error> {
-        let [clock, stored] = replies else {
+        let [clock, stored, of_others @ ..] = replies else {
             return Err(resp::Error::Unexpected { expected: "two replies", got: replies.len().to_string() });
         };
+        let of_others = of_others.first().map(paused::read_of_others).unwrap_or_default();
         let now = server::clock(clock).map_or_else(|_| unix_now(), |clock| clock.as_secs_f64());
         let paused = paused::read(stored)?.still(now);
-        Ok(Self { paused, stored: paused::stored(stored)?.map(<[u8]>::to_vec), now })
+        Ok(Self { paused, of_others, stored: paused::stored(stored)?.map(<[u8]>::to_vec), now })
+    }
+
+    /// What is paused, by ours and by programs of others.
+    pub(crate) fn all(mut self) -> Paused {
+        self.paused.queues.extend(self.of_others);
+        self.paused
     }
 }
 

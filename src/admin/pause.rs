@@ -37,7 +37,8 @@ pub(crate) fn pause(db: &Database, action: &PauseAction, out: &mut dyn Write) ->
     let change = match action {
         PauseAction::List(format) => {
             let found = look(db, &mut conn)?;
-            return list(&found.paused, found.now, *format, out);
+            let now = found.now;
+            return list(&found.all(), now, *format, out);
         }
         PauseAction::Change(change) => change,
     };
@@ -80,7 +81,7 @@ fn refused(error: PauseError) -> Error {
 /// [`Error::Connect`].
 pub(super) fn paused_now(db: &Database) -> Result<Paused, Error> {
     let mut conn = BlockingConnection::connect(&paused::url(&db.url, db.keys))?;
-    Ok(look(db, &mut conn)?.paused)
+    Ok(look(db, &mut conn)?.all())
 }
 
 /// What is paused now. One round trip.

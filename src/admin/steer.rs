@@ -1,8 +1,9 @@
 //! `jiggler-uring quiet PROCESS` and `stop PROCESS`, from any host that reaches Redis.
 //!
-//! How a process is notified and watched is in `acts::steer`; this module drives that over a connection, with a look every
-//! [`STEER_LOOK`], and reports. For a Ruby server, and for one of ours whose listening connection is away at the moment, it
-//! prints the signal and the host to send it on. What is dead is said to be, and needs no signal.
+//! How a process is notified and watched is in `acts::steer`; this module drives that over a connection, with a look
+//! every [`STEER_LOOK`], and reports. A process of Sidekiq gets a signal by way of Redis. For a server of the gem jiggler,
+//! and for one of ours whose listening connection is away at the moment, it prints the signal and the host to send it on.
+//! What is dead is said to be, and needs no signal.
 
 use std::io::Write;
 use std::time::Instant;
@@ -50,15 +51,16 @@ pub(crate) fn steer(
     if living.is_empty() {
         return Ok(());
     }
-    let mut steering = Steering::new(request, living);
+    let mut steering = Steering::new(db.keys, request, living);
     let mut requests = Requests::new();
-    steering.write_request(db.keys, db.url.database(), &mut requests);
+    steering.write_request(db.url.database(), &mut requests);
     steering.read_heard(&conn.call(&requests)?)?;
     for member in steering.deaf() {
         writeln!(out, "{}", unheard(member, request))?;
     }
     for member in steering.waiting() {
-        writeln!(out, "{}", asked(member, request))?;
+        let when = if steering.is_signalled(member) { "; it looks with its next heartbeat" } else { "" };
+        writeln!(out, "{}{when}", asked(member, request))?;
     }
     out.flush()?;
     if patience == Patience::Wait {
@@ -158,8 +160,8 @@ fn phases(
         return Ok(steering.phases_of(&nodes::survey(db, Scope::Processes)?));
     }
     let mut requests = Requests::new();
-    steering.write_question(db.keys, &mut requests);
-    Ok(Steering::read_phases(&conn.call_one(&requests)?)?)
+    steering.write_question(&mut requests);
+    Ok(steering.read_phases(&conn.call(&requests)?)?)
 }
 
 #[cfg(test)]

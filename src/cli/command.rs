@@ -118,7 +118,8 @@ pub(super) fn command() -> Command {
     let summary = SummaryArgs::augment_args(Command::new(SUMMARY)).after_help(SUMMARY_HELP);
     let cancel = words::beside(CancelArgs::augment_args(Command::new(CANCEL)), CANCEL_HELP);
     let commands = [enqueue, summary, cancel].into_iter().chain(orders::job_commands());
-    let whole = process_orders::add_to(worker.subcommands(commands.map(with_redis)));
+    let worker = worker.subcommands(commands.map(with_redis)).subcommand(orders::run_command());
+    let whole = process_orders::add_to(worker);
     let whole = whole.mut_args(take_negative).mut_subcommands(|command| command.mut_args(take_negative));
     speak_of_program(whole).mut_subcommands(speak_of_program)
 }
@@ -291,7 +292,7 @@ mod tests {
     fn every_command_that_reaches_redis_finds_it_by_the_same_flags() {
         for subcommand in command().get_subcommands() {
             let name = subcommand.get_name();
-            if ["completions", "man"].contains(&name) {
+            if ["completions", "man", orders::RUN].contains(&name) {
                 continue;
             }
             for id in FIND_REDIS {

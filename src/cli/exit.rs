@@ -137,6 +137,7 @@ fn changes_something(invocation: &Invocation) -> bool {
         | Invocation::Act(_)
         | Invocation::Prune(_)
         | Invocation::Cron(_)
+        | Invocation::Run(_)
         | Invocation::Pause(_)
         | Invocation::Process(ProcessOrder::Steer { .. }) => true,
         Invocation::Work(_)

@@ -22,7 +22,7 @@ pub(crate) use command::VERSION;
 pub use exit::{Failure, run};
 pub use orders::{
     ActOrder, BulkOrder, CancelOrder, CronOrder, EnqueueOrder, HistoryOrder, JobsOrder, PauseOrder,
-    ProgressOrder, PruneOrder, QueuesOrder, ShowOrder, SummaryOrder, WhyOrder,
+    ProgressOrder, PruneOrder, QueuesOrder, RunOrder, ShowOrder, SummaryOrder, WhyOrder,
 };
 pub use program::Program;
 
@@ -61,6 +61,8 @@ pub enum Invocation {
     Pause(PauseOrder),
     /// Show or change the periodic jobs and exit.
     Cron(CronOrder),
+    /// Run one job here and now and exit.
+    Run(RunOrder),
     /// Show or steer processes, or report on the program itself, and exit.
     Process(process_orders::ProcessOrder),
 }

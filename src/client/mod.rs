@@ -146,8 +146,12 @@ impl Client {
     /// Not Sidekiq's in a Redis Cluster: its keys have no hash tags, and Redis refuses each push there.
     #[must_use]
     pub fn speaking(mut self, dialect: Dialect) -> Self {
-        self.link.speak(Spelling::of(dialect, self.link.url()));
+        self.speak(dialect);
         self
+    }
+
+    fn speak(&mut self, dialect: Dialect) {
+        self.link.speak(Spelling::of(dialect, self.link.url()));
     }
 
     /// How its payloads are written.

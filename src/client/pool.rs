@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::hooks::SharedHooks;
-use super::{Client, Error, InvalidJob, NewJob, Progress, Push};
+use super::{Client, Dialect, Error, InvalidJob, NewJob, Progress, Push};
 use crate::limits::{POOL_CONNECTIONS, POOL_IDLE_TIMEOUT, POOL_WAIT_TIMEOUT};
 use crate::net::blocking::BlockingOptions;
 use crate::resp::url::RedisUrl;
@@ -67,6 +67,7 @@ impl Default for PoolOptions {
 pub struct ClientPool {
     shared: Arc<Shared>,
     hooks: SharedHooks,
+    dialect: Dialect,
 }
 
 struct Shared {
@@ -104,7 +105,14 @@ impl ClientPool {
         options.connections_max = options.connections_max.max(1);
         let shared =
             Shared { url: url.clone(), options, state: Mutex::default(), given_back: Condvar::new() };
-        Self { shared: Arc::new(shared), hooks: SharedHooks::default() }
+        Self { shared: Arc::new(shared), hooks: SharedHooks::default(), dialect: Dialect::default() }
+    }
+
+    /// This handle, and those cloned from it, for a Redis that programs of this gem share; see [`Client::speaking`].
+    #[must_use]
+    pub fn speaking(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
     }
 
     /// Passes every job that this handle, or a clone of it, pushes through `hook` first; see [`Client::on_enqueue`].
@@ -124,6 +132,8 @@ impl ClientPool {
     pub fn client(&self) -> Result<PooledClient, Error> {
         let mut client = self.shared.take()?;
         client.set_hooks(self.hooks.boxed());
+        // Others share the connection.
+        client.speak(self.dialect);
         Ok(PooledClient { client: Some(client), shared: Arc::clone(&self.shared) })
     }
 

@@ -18,7 +18,7 @@ use super::reckoning;
 use super::spelling::Spelling;
 use super::tokio_bulk::bulk;
 use super::tokio_driver::{Order, Ticket, drive};
-use super::{Error, InvalidJob, NewJob, Progress, Push, When};
+use super::{Dialect, Error, InvalidJob, NewJob, Progress, Push, When};
 use crate::limits::{CALL_TIMEOUT, PUSH_JOBS_MAX, WAITING_BYTES_MAX};
 use crate::net::{self, blocking::BlockingOptions};
 use crate::resp::url::RedisUrl;
@@ -113,6 +113,14 @@ impl TokioClient {
             orders,
             room: Arc::new(Semaphore::new(WAITING_BYTES_MAX)),
         }
+    }
+
+    /// This handle, and those cloned from it, for a Redis that programs of this gem share; see
+    /// [`Client::speaking`](super::Client::speaking).
+    #[must_use]
+    pub fn speaking(mut self, dialect: Dialect) -> Self {
+        self.spelling = Spelling::of(dialect, &self.url);
+        self
     }
 
     /// Passes every job that this handle, or a clone of it, pushes through `hook` first; see

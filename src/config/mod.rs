@@ -35,6 +35,7 @@ use crate::limits::CONCURRENCY_PER_CORE;
 use crate::resp::RedisUrl;
 use crate::runner::spec::threads_of_all;
 use crate::wire::Dialect;
+use crate::wire::sidekiq_metrics::MetricsFor;
 
 /// What Sidekiq uses without REDIS_URL.
 const USUAL_REDIS: &str = "redis://localhost:6379/0";
@@ -59,6 +60,8 @@ pub struct Config {
     pub environment: String,
     /// Whose programs share the Redis.
     pub dialect: Dialect,
+    /// For which of Sidekiq's pages of metrics to count.
+    pub sidekiq_metrics: MetricsFor,
     /// What a crash means for a running job.
     pub mode: Mode,
     /// Retries of a job for which neither its payload nor its handler names a number; `None`: the program's default.

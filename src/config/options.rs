@@ -19,6 +19,9 @@ pub const BALANCE_WORDS: &[&str] = &["strict", "weighted"];
 /// The words of `--unknown`.
 pub const UNKNOWN_WORDS: &[&str] = &["leave", "fail"];
 
+/// The words of `--sidekiq-metrics`.
+pub const METRICS_WORDS: &[&str] = &["7", "8", "both", "off"];
+
 /// The words of `--dialect`.
 pub const DIALECT_WORDS: &[&str] = &["jiggler", "sidekiq"];
 

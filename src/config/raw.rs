@@ -19,7 +19,7 @@ use crate::{
     limits::ENVIRONMENT_BYTES_MAX,
     resp,
     runner::spec::RunnerSpec,
-    wire::{Dialect, QueueName},
+    wire::{Dialect, QueueName, sidekiq_metrics::MetricsFor},
 };
 
 impl Raw {
@@ -120,6 +120,14 @@ pub(super) fn word<T: std::str::FromStr>(spec: &OptionSpec, value: &Value<'_>) -
     }
 }
 
+/// A version, a word, or what YAML makes of `off`.
+pub(super) fn metrics(spec: &OptionSpec, value: &Value<'_>) -> Result<MetricsFor, String> {
+    if *value == Value::Switch(false) {
+        return Ok(MetricsFor::Off);
+    }
+    value.text(spec)?.parse().map_err(|_| value.refused(spec))
+}
+
 pub(super) fn environment(spec: &OptionSpec, value: &Value<'_>) -> Result<String, String> {
     let name = value.text(spec)?;
     let valid = !name.is_empty()
@@ -206,6 +214,7 @@ mod tests {
             OptionId::Tag => ("3f2a1c9", |raw| raw.tag.as_deref() == Some("3f2a1c9")),
             OptionId::ConfigFile => ("x.yml", |raw| raw.config_file == Some("x.yml".into())),
             OptionId::Dialect => ("sidekiq", |raw| raw.dialect == Some(Dialect::Sidekiq)),
+            OptionId::SidekiqMetrics => ("both", |raw| raw.sidekiq_metrics == Some(MetricsFor::Both)),
             OptionId::Mode => ("at-most-once", |raw| raw.mode == Some(Mode::AtMostOnce)),
             OptionId::DefaultRetries => ("5", |raw| raw.default_retries == Some(5)),
             OptionId::Balance => ("weighted", |raw| raw.balance == Some(Balance::Weighted)),

@@ -10,13 +10,13 @@ use super::{
     error::Origin,
     options::OptionSpec,
     periodic::PeriodicItem,
-    raw::{address, count, environment, file, queues, retries, word},
+    raw::{address, count, environment, file, metrics, queues, retries, word},
     redis::RedisParts,
     types::{Balance, GivenUrl, LogFormat, LogLevel, Mode, Queues, Unknown},
     value::Value,
 };
 use crate::runner::spec::RunnerSpec;
-use crate::wire::Dialect;
+use crate::wire::{Dialect, sidekiq_metrics::MetricsFor};
 
 /// How an option's value is parsed; the error says what is allowed.
 type Parse<T> = fn(&OptionSpec, &Value<'_>) -> Result<T, String>;
@@ -143,6 +143,8 @@ settings! {
         Mode => mode: Mode = word;
         /// Whose programs share the Redis.
         Dialect => dialect: Dialect = word;
+        /// For which of Sidekiq's pages of metrics to count.
+        SidekiqMetrics => sidekiq_metrics: MetricsFor = metrics;
         /// Debug log.
         Verbose => log_level: LogLevel = |spec, value| value.switch(spec).map(LogLevel::of_verbose);
         /// Shape of log lines.

@@ -3,7 +3,8 @@
 //! A top-level key that is not an option and holds a mapping (or nothing, unless it looks like an option) is the section of
 //! an environment, as in the gem (lib/jiggler/cli.rb, `parse_config`): the section of the environment in use is laid over
 //! the top level. All sections are checked, so that production's typo shows in development. Ruby's symbol spelling
-//! (`:timeout: 9`, `mode: :at_most_once`) and merge keys (`<<: *base`) are supported; ERB is not run.
+//! (`:timeout: 9`, `mode: :at_most_once`) and merge keys (`<<: *base`) are supported; ERB is not run. Of Sidekiq's capsules
+//! a file may have one, whose queues and concurrency are those of the process.
 
 use std::{
     collections::HashSet,
@@ -23,6 +24,12 @@ use super::{
 };
 use crate::limits::{CONFIG_DEPTH_MAX, CONFIG_FILE_BYTES_MAX};
 use crate::small_file;
+
+/// Sidekiq's groups of queues, each with a concurrency of its own.
+const CAPSULES: &str = "capsules";
+
+/// What a capsule has.
+const OF_CAPSULE: [&str; 2] = ["concurrency", "queues"];
 
 /// Names this similar (Jaro-Winkler, 0 to 1) are suggested as what was meant.
 const SIMILARITY_MIN: f64 = 0.8;
@@ -162,6 +169,9 @@ impl Reader<'_> {
     fn options(&self, entries: &[Entry<'_, '_>]) -> Result<Raw, Error> {
         let mut raw = Raw::default();
         for entry in entries {
+            if entry.name == CAPSULES && !is_null(entry.value) {
+                raw = self.capsule(entry.value)?.over(raw);
+            }
             if entry.name == periodic::KEY && !is_null(entry.value) {
                 raw.periodic = Some(periodic::read(self.path, entry.value));
             }
@@ -186,6 +196,21 @@ impl Reader<'_> {
         Ok(raw)
     }
 
+    /// The queues and the concurrency of the only capsule.
+    fn capsule(&self, node: &MarkedYaml<'_>) -> Result<Raw, Error> {
+        let capsules = self.entries(node)?;
+        if let Some(second) = capsules.get(1) {
+            let reason = "a second capsule starts here; a process has one: start another process with these queues (-q, -c)";
+            return Err(Error::Shape { path: self.path.to_owned(), line: second.line, reason });
+        }
+        let Some(capsule) = capsules.first() else { return Ok(Raw::default()) };
+        let settings = self.entries(capsule.value)?;
+        match settings.iter().find(|entry| !OF_CAPSULE.contains(&entry.name.as_str())) {
+            Some(other) => Err(self.unknown(other)),
+            None => self.options(&settings),
+        }
+    }
+
     fn unknown(&self, entry: &Entry<'_, '_>) -> Error {
         Error::UnknownKey {
             path: self.path.to_owned(),
@@ -203,7 +228,7 @@ impl Reader<'_> {
 
 /// Whether a key is that of things that are no options.
 fn is_list(key: &str) -> bool {
-    [periodic::KEY, runners::KEY].contains(&key)
+    [periodic::KEY, runners::KEY, CAPSULES].contains(&key)
 }
 
 /// The line at which a file nests deeper than allowed. The loader below recurses level by level without its own bound; its
@@ -239,9 +264,11 @@ struct Entry<'n, 'i> {
 fn keys_in_use() -> impl Iterator<Item = &'static str> {
     let in_use = |spec: &&OptionSpec| !matches!(spec.id, OptionId::Unused | OptionId::ConfigFile);
     let options = OPTIONS.iter().filter(in_use);
-    options
-        .flat_map(|spec| [Some(spec.key), spec.gem_key].into_iter().flatten())
-        .chain([periodic::KEY, runners::KEY])
+    options.flat_map(|spec| [Some(spec.key), spec.gem_key].into_iter().flatten()).chain([
+        periodic::KEY,
+        runners::KEY,
+        CAPSULES,
+    ])
 }
 
 /// The key that was probably meant.
@@ -332,6 +359,49 @@ test:
 
         let development = parse(RUBY).unwrap().for_environment("development");
         assert_eq!((development.timeout, development.log_level), (Some(Duration::from_secs(9)), None));
+    }
+
+    /// A file as Sidekiq's users write it.
+    const SIDEKIQ: &str = "\
+:verbose: false
+:concurrency: 12
+:timeout: 9
+:max_retries: 3
+:pidfile: tmp/sidekiq.pid
+:queues:
+  - [critical, 3]
+  - mailers,2
+  - default
+production:
+  :concurrency: 40
+staging:
+  :capsules:
+    default:
+      :concurrency: 2
+      :queues: [low]
+";
+
+    #[test]
+    fn a_file_of_sidekiq_is_read_with_its_forms_of_queues_environments_and_one_capsule() {
+        let names = |raw: &Raw| {
+            let queues = raw.queues.clone().unwrap().read_as_sidekiq().unwrap();
+            queues.as_slice().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        let read = |environment| parse(SIDEKIQ).unwrap().for_environment(environment);
+        let production = read("production");
+        assert_eq!((production.concurrency, production.default_retries), (Some(40), Some(3)));
+        assert_eq!(names(&production), "critical:3 mailers:2 default:1");
+        let unused: Vec<String> = production.unused.iter().map(ToString::to_string).collect();
+        assert_eq!(unused, ["jiggler.yml line 5, key `:pidfile`"]);
+        let staging = read("staging");
+        assert_eq!((staging.concurrency, names(&staging)), (Some(2), "low".to_owned()));
+        assert_eq!(parse("capsules:\n").unwrap().for_environment("x"), Raw::default());
+        check_error(
+            ":capsules:\n  a:\n    :queues: [low]\n  b:\n    :queues: [high]\n",
+            &["line 4", "a second capsule", "start another process"],
+        );
+        check_error("capsules:\n  a:\n    timeout: 3\n", &["line 3", "unknown key `timeout`"]);
+        check_error(":limits:\n  a: 3\n", &["line 2", "unknown key `a`"]);
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub(super) fn doing(control: &Control, presence: &Presence, jobs: &[RunningJob])
         busy: control.options.stats.iter().map(|stats| stats.running.get()).sum(),
         is_quiet: !control.phase().fetches(),
         round_trip: control.round_trip(),
-        work: Vec::new(),
+        ..Doing::default()
     };
     if let Shape::Hash { .. } = presence.shape() {
         let listed = jobs.iter().take(WORK_SHOWN_MAX).enumerate();

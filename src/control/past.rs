@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::actor::Actor;
 use super::link::ControlLink;
+use super::shards::CountsFor;
 use super::state::Control;
 use crate::limits::{
     HISTORY_CALL_MAX, HISTORY_DAYS_BACK, HISTORY_LAST_CALL_MAX, HISTORY_MINUTES_KEPT, HISTORY_PENDING_MAX,
@@ -72,18 +73,18 @@ impl Past {
             if within(ends, self.control.past_wakes.wait()).await.is_some() {
                 break;
             }
-            let rows = self.control.shards.counted().await;
+            let rows = self.control.shards.counted(CountsFor::Past).await;
             // It belongs to the minute that was over just now.
             let minute = (self.control.now() - spread.as_secs_f64() - 1.0).max(0.0) as u64 / MINUTE;
             self.minute(minute, &rows, HISTORY_CALL_MAX).await;
         }
-        let rows = self.control.shards.last_counted();
+        let rows = self.control.shards.last_counted(CountsFor::Past);
         let minute = self.control.now() as u64 / MINUTE;
         self.minute(minute, &rows, HISTORY_LAST_CALL_MAX).await;
     }
 
     /// Writes what was counted in this minute, within `limit`.
-    async fn minute(&mut self, minute: u64, rows: &[Option<Vec<ShardRow>>], limit: Duration) {
+    async fn minute(&mut self, minute: u64, rows: &[Option<Rc<[ShardRow]>>], limit: Duration) {
         let until = self.control.farewell_ends(limit);
         let left = || until.saturating_duration_since(Instant::now());
         let control = Rc::clone(&self.control);
@@ -238,12 +239,12 @@ impl Counted {
     /// What they have counted since, by the names of queue and class.
     fn slice(
         &mut self,
-        answers: &[Option<Vec<ShardRow>>],
+        answers: &[Option<Rc<[ShardRow]>>],
         names: impl Fn(usize, &ShardRow) -> (Box<str>, Box<str>),
     ) -> Slice {
         let mut slice = Slice::default();
         for (shard, (known, rows)) in self.shards.iter_mut().zip(answers).enumerate() {
-            for row in rows.iter().flatten() {
+            for row in rows.iter().flat_map(|rows| rows.iter()) {
                 let now = Tallied::of(&row.row);
                 let before = known.entry((row.queue, row.class)).or_default();
                 let (queue, class) = names(shard, row);
@@ -263,9 +264,9 @@ mod tests {
     #[test]
     fn a_minute_has_what_each_shard_has_counted_since_the_last() {
         let live = LiveRow::default();
-        let rows = || Some(vec![ShardRow { queue: 0, class: 1, row: live.copy() }]);
+        let rows = || Some(Rc::from([ShardRow { queue: 0, class: 1, row: live.copy() }]));
         let mut counted = Counted::new(2);
-        let mut done = |answers: &[Option<Vec<ShardRow>>]| {
+        let mut done = |answers: &[Option<Rc<[ShardRow]>>]| {
             let slice = counted.slice(answers, |_, row| ("q".into(), row.class.to_string().into()));
             slice.rows.get(&("q".into(), "1".into())).map(|row| row.count(Outcome::Done))
         };

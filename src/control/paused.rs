@@ -1,6 +1,8 @@
 //! What operators have paused: read when the process starts, when the bell rings, and when it begins to listen anew; the
 //! shards are told whenever that changes, and when a pause is over by itself.
 //!
+//! Queues that Sidekiq's programs have paused are read with each heartbeat, which rings here when they have changed.
+//!
 //! Nothing is polled: without a bell and without a pause that ends, this task sleeps. Each look has a connection of its own,
 //! because there is one in many days.
 
@@ -82,7 +84,7 @@ impl Pauses {
     /// How long until a pause that the shards know of is over; `None`: none of them is over by itself.
     fn until_end(&self) -> Option<Duration> {
         let now = self.control.now();
-        if *self.told != self.stored.now(now) {
+        if *self.told != self.now() {
             return Some(Duration::ZERO);
         }
         let left = self.stored.next_end(now)? - now;
@@ -130,9 +132,16 @@ impl Pauses {
         Ok(paused::read(reply)?)
     }
 
+    /// What is paused now, by ours and by programs of others.
+    fn now(&self) -> PausedNow {
+        let mut now = self.stored.now(self.control.now());
+        now.queues.extend(self.control.paused_by_others());
+        now
+    }
+
     /// Tells the shards what is paused now, if they do not know.
     async fn tell(&mut self) {
-        let now = self.stored.now(self.control.now());
+        let now = self.now();
         if *self.told == now {
             return;
         }

@@ -29,8 +29,22 @@ pub(super) struct Shards {
     answered: Event,
     /// One for each shard.
     counted: Vec<Counted>,
-    /// Raised with each answer about that.
-    told: Event,
+    /// Raised with each answer about that, for each reader.
+    told: [Event; CountsFor::ALL],
+}
+
+/// Who reads what the shards have counted: each by itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum CountsFor {
+    /// History.
+    Past,
+    /// The heartbeat.
+    Beat,
+}
+
+impl CountsFor {
+    /// How many there are.
+    const ALL: usize = 2;
 }
 
 /// What one shard has counted, as it last said.
@@ -38,8 +52,8 @@ pub(super) struct Shards {
 struct Counted {
     /// The question is under way.
     asked: Cell<bool>,
-    /// The latest answer, until it is taken.
-    rows: RefCell<Option<Vec<ShardRow>>>,
+    /// The latest answer, until each reader has taken it.
+    rows: [RefCell<Option<Rc<[ShardRow]>>>; CountsFor::ALL],
 }
 
 /// The running jobs of one shard, as it last named them.
@@ -68,7 +82,7 @@ impl Shards {
             endings: RefCell::default(),
             ended: Event::default(),
             answered: Event::default(),
-            told: Event::default(),
+            told: Default::default(),
         });
         for (shard, report) in reports.into_iter().enumerate() {
             glommio::spawn_local(listen(Rc::clone(&shards), shard, report)).detach();
@@ -129,11 +143,11 @@ impl Shards {
         self.take_jobs(stats, clock())
     }
 
-    /// What each shard has counted since it started; `None` for one that has said nothing new.
+    /// What each shard has counted since it started; `None` for one that has said nothing new to this reader.
     ///
     /// # Cancel-safety
     /// Safe: an answer that comes later is kept for the next call.
-    pub(super) async fn counted(&self) -> Vec<Option<Vec<ShardRow>>> {
+    pub(super) async fn counted(&self, reader: CountsFor) -> Vec<Option<Rc<[ShardRow]>>> {
         for (counted, link) in self.counted.iter().zip(&self.links) {
             // Refused by one that has ended: it has said all that it had to.
             if !counted.asked.get() && link.try_send(ToShard::Count).is_ok() {
@@ -142,16 +156,16 @@ impl Shards {
         }
         let all = async {
             while self.counted.iter().any(|counted| counted.asked.get()) {
-                self.told.wait().await;
+                self.told[reader as usize].wait().await;
             }
         };
         let _in_time = within(HISTORY_SHARDS_WAIT, all).await;
-        self.last_counted()
+        self.last_counted(reader)
     }
 
     /// The same, without asking: what they said before they ended.
-    pub(super) fn last_counted(&self) -> Vec<Option<Vec<ShardRow>>> {
-        self.counted.iter().map(|counted| counted.rows.take()).collect()
+    pub(super) fn last_counted(&self, reader: CountsFor) -> Vec<Option<Rc<[ShardRow]>>> {
+        self.counted.iter().map(|counted| counted.rows[reader as usize].take()).collect()
     }
 
     fn ask_for_jobs(&self, stats: &[Arc<ShardStats>]) {
@@ -201,8 +215,9 @@ async fn listen(shards: Rc<Shards>, number: usize, reports: ConnectedReceiver<To
             Some(ToControl::Counted { shard, rows }) => {
                 if let Some(counted) = shards.counted.get(shard) {
                     counted.asked.set(false);
-                    counted.rows.replace(Some(rows));
-                    shards.told.raise();
+                    let rows: Rc<[ShardRow]> = rows.into();
+                    counted.rows.iter().for_each(|place| _ = place.replace(Some(Rc::clone(&rows))));
+                    shards.told.iter().for_each(Event::raise);
                 }
             }
             Some(ToControl::Ended { shard, how }) => return shards.note((shard, how)),

@@ -1,6 +1,7 @@
 //! What control's tasks share. Each part is changed only by its methods, here or in the file of that part.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use crate::mesh::ToShard;
 use crate::net::Stopper;
 use crate::shutdown::Phase;
 use crate::stats::{LifePhase, ShardStats};
-use crate::store::process::DayCounts;
+use crate::store::process::{DayCounts, Expiring};
 use crate::time::unix_now;
 use crate::wire::Cause;
 
@@ -45,10 +46,14 @@ pub(super) struct Control {
     skew: Skew,
     /// Wakes the task that reads what is paused.
     pauses_rang: Event,
+    /// The queues that programs of others have paused, as far as this process serves them.
+    paused_by_others: RefCell<BTreeSet<String>>,
     /// How long upkeep's last round trip took.
     round_trip: Cell<Duration>,
     /// What the counters of the day have.
     counted: Cell<DayCounts>,
+    /// The days whose counters are known to expire.
+    expiring: Cell<Expiring>,
     /// Until when someone watches it, as far as is known.
     watched_until: Cell<Option<Instant>>,
     /// Ends the connection that hears cancellations.
@@ -74,8 +79,10 @@ impl Control {
             idle_closes: Cell::new(0),
             skew: Skew::default(),
             pauses_rang: Event::default(),
+            paused_by_others: RefCell::default(),
             round_trip: Cell::new(Duration::ZERO),
             counted: Cell::default(),
+            expiring: Cell::default(),
             watched_until: Cell::new(None),
             listening: RefCell::default(),
             past_wakes: Event::default(),
@@ -167,6 +174,19 @@ impl Control {
         &self.pauses_rang
     }
 
+    /// The queues that programs of others have paused.
+    pub(super) fn paused_by_others(&self) -> BTreeSet<String> {
+        self.paused_by_others.borrow().clone()
+    }
+
+    /// Notes which they are.
+    pub(super) fn note_paused_by_others(&self, queues: BTreeSet<String>) {
+        if *self.paused_by_others.borrow() != queues {
+            self.paused_by_others.replace(queues);
+            self.pauses_rang.raise();
+        }
+    }
+
     /// Whether the shards have ended, and all of them clean.
     pub(super) fn ended(&self) -> Option<bool> {
         self.ended.get()
@@ -239,13 +259,26 @@ impl Control {
     /// What the shards have run that the counters of the day do not have yet.
     pub(super) fn uncounted(&self) -> DayCounts {
         let DayCounts { processed, failed } = self.counted.get();
-        let sum = |counter: fn(&ShardStats) -> u64| {
-            self.options.stats.iter().map(|stats| counter(stats)).sum::<u64>()
-        };
+        let all_failed: u64 = self.options.stats.iter().map(|stats| stats.failed.get()).sum();
         DayCounts {
-            processed: sum(|stats| stats.processed.get()).saturating_sub(processed),
-            failed: sum(|stats| stats.failed.get()).saturating_sub(failed),
+            processed: self.processed().saturating_sub(processed),
+            failed: all_failed.saturating_sub(failed),
         }
+    }
+
+    /// How many jobs the shards have run to an end.
+    pub(super) fn processed(&self) -> u64 {
+        self.options.stats.iter().map(|stats| stats.processed.get()).sum()
+    }
+
+    /// The days whose counters are known to expire.
+    pub(super) fn expiring(&self) -> Expiring {
+        self.expiring.get()
+    }
+
+    /// Notes that they do.
+    pub(super) fn note_expiring(&self, days: Expiring) {
+        self.expiring.set(days);
     }
 
     /// Notes that the counters of the day have these.

@@ -30,10 +30,12 @@ use crate::wire::{Cause, Causes, Presence};
 
 mod beat;
 mod converse;
+mod metrics;
 mod renewals;
 
 use beat::{Beat, LeaseBeat, Shown};
 use converse::leave;
+use metrics::Metrics;
 use renewals::Renewals;
 
 /// Keeps a process visible to its fleet.
@@ -57,6 +59,7 @@ pub(super) struct Upkeep {
     // What was written.
     renewals: Renewals,
     shown: Shown,
+    metrics: Metrics,
     first: bool,
 }
 
@@ -96,6 +99,7 @@ impl Upkeep {
             has_complained: false,
             renewals: Renewals::new(Instant::now()),
             shown: Shown::default(),
+            metrics: Metrics::default(),
             first: true,
         }
     }
@@ -343,16 +347,12 @@ impl Upkeep {
         if self.link.is_none() {
             self.link = Some((self.open().await?, Instant::now()));
         }
-        let Some((link, _)) = &mut self.link else { return Err(Error::Closed) };
         let beats = self.beats;
-        let (counts, now) = (control.uncounted(), control.now());
-        // Before it is known: what is said again must not count them twice.
-        if beats {
-            control.note_counted(counts);
-        }
+        let (told, metrics) = if beats { self.last_words(&control, &presence) } else { Default::default() };
+        let Some((link, _)) = &mut self.link else { return Err(Error::Closed) };
         let replies = link.replies(|_, requests| {
             if beats {
-                process::farewell(&presence, counts, now, requests);
+                process::farewell(&presence, told, metrics.as_ref(), requests);
             }
             if let Some(options) = lease {
                 process::give_up_lease(&options.realm, &options.lease_member, requests);

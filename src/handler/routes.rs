@@ -68,6 +68,11 @@ impl Pattern {
         }
     }
 
+    /// Of these the one by which a job of this name is routed.
+    pub(crate) fn longest<'p>(patterns: impl Iterator<Item = &'p Self>, name: &str) -> Option<&'p Self> {
+        patterns.filter(|pattern| pattern.takes(name)).max_by_key(|pattern| pattern.weight())
+    }
+
     /// The larger, the earlier it is asked: an exact name before every prefix, a longer prefix before a shorter one.
     fn weight(&self) -> (bool, usize) {
         (self.exact().is_some(), self.text.len())

@@ -31,6 +31,10 @@ pub const QUIET_WAIT: Duration = Duration::from_secs(15);
 /// farewell.
 pub const STOP_WAIT_EXTRA: Duration = Duration::from_secs(15);
 
+/// How much longer a process of Sidekiq may take to do what it is asked: it looks with each heartbeat, every ten seconds,
+/// and shows it with the next.
+pub const STEER_SIGNALS_EXTRA: Duration = Duration::from_secs(25);
+
 /// How often `quiet` and `stop` check whether it has happened.
 pub const STEER_LOOK: Duration = Duration::from_millis(200);
 

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::PAYLOAD_BYTES_MAX;
 
+/// Job names that an error lists: a line or two.
+pub const NAMES_SHOWN_MAX: usize = 20;
+
 /// Default number of jobs on one page of `jobs`: what fits on a screen.
 pub const JOBS_LIMIT: usize = 25;
 

@@ -25,3 +25,12 @@ pub const IDENTITY_BEAT_MAX: Duration = Duration::from_secs(20);
 
 /// How long the counters of a day are kept, in seconds, as the gem has it: five years.
 pub const DAY_COUNTER_TTL_S: u64 = 5 * 365 * 24 * 3_600;
+
+/// How long the sums of a minute, and its histograms, are kept for the page of metrics, in seconds, as the gem has it.
+pub const METRICS_MINUTE_TTL_S: u64 = 8 * 3_600;
+
+/// The same for the sums of ten minutes.
+pub const METRICS_TEN_MINUTES_TTL_S: u64 = 3 * 24 * 3_600;
+
+/// Lua can unpack some 8,000 values: a class has three sums, each a name and a number.
+const _: () = assert!(super::TALLY_CLASSES_MAX * 3 * 2 < 7_000);

@@ -70,7 +70,8 @@ impl Lines {
         self.say_dropped(&mut show);
     }
 
-    /// The last line, for the reason of an end.
+    /// The last line that is not indented, for the reason of an end: below it Ruby and Node list where they were, and
+    /// Python does so above it.
     pub(super) fn last(&self) -> &str {
         &self.last
     }
@@ -79,7 +80,7 @@ impl Lines {
         let line = std::mem::take(&mut self.partial);
         let text = String::from_utf8_lossy(&line);
         let text = text.trim_end();
-        if !text.is_empty() {
+        if !text.is_empty() && (self.last.is_empty() || !text.starts_with([' ', '\t'])) {
             let end = text.floor_char_boundary(RUNNER_LAST_WORDS_BYTES_MAX);
             text[..end].clone_into(&mut self.last);
         }
@@ -206,6 +207,10 @@ mod tests {
         let (mut lines, now) = (Lines::default(), Instant::now());
         assert_eq!(shown(&mut lines, b"one\ntw", now), ["one"]);
         assert_eq!(shown(&mut lines, b"o\r\n\xff\n", now), ["two", "\u{fffd}"]);
+        shown(&mut lines, b"app.rb:2:in `a': no config (RuntimeError)\n\tfrom app.rb:4:in `<main>'\n", now);
+        assert_eq!(lines.last(), "app.rb:2:in `a': no config (RuntimeError)");
+        shown(&mut lines, b"Traceback (most recent call last):\n  File \"a.py\"\nKeyError: 'x'\n", now);
+        assert_eq!(lines.last(), "KeyError: 'x'");
         let long = "x".repeat(RUNNER_OUTPUT_LINE_BYTES_MAX);
         for more in [0, 1, 3 * RUNNER_OUTPUT_LINE_BYTES_MAX] {
             let text = format!("{long}{}\nnext\n", "y".repeat(more));

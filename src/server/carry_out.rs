@@ -14,8 +14,8 @@ use super::process_orders;
 /// Carries an order out. Its results go to `out`.
 pub(super) fn carry_out(order: Invocation, out: &mut dyn Write) -> Result<(), Failure> {
     match order {
-        // The caller runs the worker: it has the handlers.
-        Invocation::Work(_) => Ok(()),
+        // The caller carries these out: it has the handlers.
+        Invocation::Work(_) | Invocation::Run(_) => Ok(()),
         Invocation::Enqueue(order) => {
             let db = redis(order.redis_url)?;
             admin::enqueue::enqueue(&db, &order.options, out).map_err(failure_of(&db, Role::Producer))

@@ -107,7 +107,8 @@ pub(super) fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> Contr
         tag: config.tag.clone().unwrap_or_default(),
         keys: *keys,
         schema: *schema,
-        presence: Presence::new(*keys, &shown, config.tag.as_deref().unwrap_or_default()),
+        presence: Presence::new(*keys, &shown, config.tag.as_deref().unwrap_or_default())
+            .with_metrics(config.sidekiq_metrics),
         duties: duties(life, shards.len(), &names),
         settings: *settings,
         ruby_lists: RubyListTimes::default(),

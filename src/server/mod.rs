@@ -14,6 +14,7 @@ mod placement;
 mod process_orders;
 mod pulse;
 mod reload;
+mod trial;
 #[cfg(feature = "web")]
 mod web;
 #[cfg(not(feature = "web"))]
@@ -123,6 +124,7 @@ where
                 let source = config.config_file.is_some().then_some(cli::worker_config as fn() -> _);
                 work(&config, source, &factory)
             }
+            Invocation::Run(order) => trial::run(&order, &factory, out),
             order => carry_out(order, out),
         })
     }
@@ -148,6 +150,17 @@ fn redis_failure(error: boot::Error) -> Failure {
     }
 }
 
+/// Starts the log, which is written to its end when what this returns is dropped.
+fn start_log(config: &Config) -> io::Result<LogEnd> {
+    let asked = std::env::var("RUST_LOG").ok();
+    // A program that has installed its own logger keeps it.
+    let _whose =
+        boot::logging::install(config.log_level, asked.as_deref(), config.log_format, keep_signals_off)
+            .map_err(|error| io::Error::new(error.kind(), format!("failed to start the log: {error}")))?;
+    log_panics();
+    Ok(LogEnd)
+}
+
 fn work<F, Fut>(config: &Config, source: Source, factory: &F) -> Result<(), Failure>
 where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
@@ -155,13 +168,7 @@ where
 {
     // This takes no time before any thread exists; later it would wait for every core.
     glommio::early_init();
-    let asked = std::env::var("RUST_LOG").ok();
-    // A program that has installed its own logger keeps it.
-    let _whose =
-        boot::logging::install(config.log_level, asked.as_deref(), config.log_format, keep_signals_off)
-            .map_err(|error| io::Error::new(error.kind(), format!("failed to start the log: {error}")))?;
-    let _written = LogEnd;
-    log_panics();
+    let _written = start_log(config)?;
     if let Some(note) = config.unused_note() {
         tracing::info!("{note}");
     }

@@ -30,7 +30,9 @@ pub(super) fn end_running(shard: &Shard, id: u64, error: JobError) {
     let (task, batch, at) = job.into_parts();
     // The task is never polled again, so the job is over now, though its future is dropped a moment later.
     drop(task);
-    shard.tally().row(batch.queue, mark.number()).ran(started_at.elapsed());
+    let (row, took) = (shard.tally().row(batch.queue, mark.number()), started_at.elapsed());
+    row.ran(took);
+    row.failed_after(took);
     finish(shard, &batch, at, Err(error));
     shard.publish();
     shard.work().raise();

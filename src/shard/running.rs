@@ -31,8 +31,9 @@ pub(super) fn hold_slot(
             shard.appetite().observe_waiting(took, shard.slots().count());
             let row = shard.tally().row(batch.queue, mark.number());
             row.ran(took);
-            if result.is_ok() {
-                row.count(Outcome::Done);
+            match result {
+                Ok(()) => row.count(Outcome::Done),
+                Err(_) => row.failed_after(took),
             }
             shard.slots().end_itself(id);
             finish(&shard, &batch, at, result);

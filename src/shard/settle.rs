@@ -91,6 +91,7 @@ fn fail(shard: &Shard, batch: &Batch, at: usize, failed: &Failed<'_>, error: &Jo
         Ok(Fate::Forgotten) => {
             failures::tell(shard, raw, job, error, Sequel::End);
             row.count(Outcome::Discarded);
+            row.forget();
             count_failed(shard);
             success(shard, batch, at);
         }

@@ -70,17 +70,27 @@ pub(super) fn run_next(shard: &Rc<Shard>, began: Instant) -> Option<Instant> {
     let ended = start(shard, &batch, at, began);
     // The end of one job is the start of the next: one clock read a job.
     let now = Instant::now();
-    if let Some(row) = ended {
+    if let Some((row, end)) = ended {
         let took = now - began;
         shard.appetite().observe_run(took);
         row.ran(took);
+        if end == End::Failed {
+            row.failed_after(took);
+        }
     }
     Some(now)
 }
 
+/// How a job ended at its first poll.
+#[derive(PartialEq, Eq)]
+enum End {
+    Well,
+    Failed,
+}
+
 /// Polls a job for the first time. Returns where it is counted if that ended it, in which case it is settled: how long a
 /// waiting job takes is known when it ends, and its first poll says nothing about when its slot will be free.
-fn start<'s>(shard: &'s Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -> Option<&'s LiveRow> {
+fn start<'s>(shard: &'s Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -> Option<(&'s LiveRow, End)> {
     let payload = batch.payload(at);
     // The parser's buffers belong to this job until its first poll is over; that poll cannot reach back here, because
     // jobs start nowhere else.
@@ -89,22 +99,22 @@ fn start<'s>(shard: &'s Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -
         Ok(parsed) => parsed,
         Err(reason) => {
             settle::bad(shard, batch, at, &reason);
-            return Some(shard.tally().other(batch.queue));
+            return Some((shard.tally().other(batch.queue), End::Well));
         }
     };
     let (options, queue, attempt) = (shard.options(), &*shard.queue(batch.queue).name, history.attempt);
     let job = JobRef { name, jid: jid.unwrap_or_default(), queue, attempt };
     if is_for_ruby {
         settle::for_ruby(shard, batch, at, &Failed { job, history, entry: None });
-        return Some(shard.tally().other(batch.queue));
+        return Some((shard.tally().other(batch.queue), End::Well));
     }
     if shard.paused().stops(name) {
         settle::paused(shard, batch, at, job);
-        return Some(shard.tally().other(batch.queue));
+        return Some((shard.tally().other(batch.queue), End::Well));
     }
     let Some(entry) = shard.handlers().find(name) else {
         settle::unknown(shard, batch, at, &Failed { job, history, entry: None });
-        return Some(shard.tally().other(batch.queue));
+        return Some((shard.tally().other(batch.queue), End::Well));
     };
     let row = shard.tally().row(batch.queue, entry.number as usize);
     // Once a batch: for each job it would cost as much as everything else that is counted.
@@ -119,13 +129,15 @@ fn start<'s>(shard: &'s Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -
     options.stats.current.begin(&mark, now);
     let started = span.in_scope(|| entry.start(call));
     options.stats.current.end();
-    match started {
+    let end = match started {
         Started::Done(Ok(())) => {
             row.count(Outcome::Done);
             settle::success(shard, batch, at);
+            End::Well
         }
         Started::Done(Err(error)) => {
             settle::failure(shard, batch, at, &Failed { job, history, entry: Some(entry) }, &error);
+            End::Failed
         }
         Started::Waiting(future) => {
             // Its next poll is part of the spawn, and may end it, which needs the parser.
@@ -136,8 +148,8 @@ fn start<'s>(shard: &'s Rc<Shard>, batch: &Rc<Batch>, at: usize, now: Instant) -
             }
             return None;
         }
-    }
-    Some(row)
+    };
+    Some((row, end))
 }
 
 /// Takes what is settled, for a turn to report.

@@ -1,6 +1,6 @@
 //! What became of the jobs of one queue and class: a row of what a shard counts.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::time::Duration;
 
 use super::times::{LiveTimes, Times};
@@ -60,6 +60,15 @@ pub(crate) struct LiveRow {
     outcomes: [Cell<u64>; Outcome::ALL.len()],
     run: LiveTimes,
     wait: LiveTimes,
+    /// Created with the first failure.
+    failures: OnceCell<Box<LiveFailures>>,
+}
+
+/// What is counted of failures besides.
+#[derive(Debug, Default)]
+struct LiveFailures {
+    run: LiveTimes,
+    forgotten: Cell<u64>,
 }
 
 impl LiveRow {
@@ -76,6 +85,22 @@ impl LiveRow {
         self.run.add(time);
     }
 
+    /// That run did not succeed.
+    #[cold]
+    pub(crate) fn failed_after(&self, time: Duration) {
+        self.failures().run.add(time);
+    }
+
+    /// A job that was discarded had failed, and its payload wanted it to be forgotten.
+    pub(crate) fn forget(&self) {
+        let forgotten = &self.failures().forgotten;
+        forgotten.set(forgotten.get().wrapping_add(1));
+    }
+
+    fn failures(&self) -> &LiveFailures {
+        self.failures.get_or_init(Box::default)
+    }
+
     /// The last job of a batch started this long after its shard had received it.
     #[inline]
     pub(crate) fn waited(&self, time: Duration) {
@@ -88,6 +113,8 @@ impl LiveRow {
             outcomes: self.outcomes.each_ref().map(Cell::get),
             run: self.run.copy(),
             wait: self.wait.copy(),
+            failed_run: self.failures.get().map(|failures| Box::new(failures.run.copy())),
+            forgotten: self.failures.get().map_or(0, |failures| failures.forgotten.get()),
         }
     }
 }
@@ -100,6 +127,10 @@ pub(crate) struct Row {
     pub(crate) run: Times,
     /// How long after it had arrived the last job of a batch started.
     pub(crate) wait: Times,
+    /// How long those runs took that did not succeed, if there were any: they are in `run` too.
+    pub(crate) failed_run: Option<Box<Times>>,
+    /// Discarded jobs that had failed.
+    pub(crate) forgotten: u64,
 }
 
 impl Row {
@@ -116,6 +147,10 @@ impl Row {
         }
         self.run.merge(&other.run);
         self.wait.merge(&other.wait);
+        if let Some(more) = &other.failed_run {
+            self.failed_run.get_or_insert_default().merge(more);
+        }
+        self.forgotten = self.forgotten.wrapping_add(other.forgotten);
     }
 }
 

@@ -85,6 +85,13 @@ impl Times {
         self.buckets.iter().sum()
     }
 
+    /// The buckets that have counted anything: the middle of each, in seconds, and the count. Those without a middle have
+    /// their one bound.
+    pub(crate) fn buckets(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
+        let counted = self.buckets.iter().copied().enumerate().filter(|(_, count)| *count > 0);
+        counted.map(|(at, count)| (middle_s(at), count))
+    }
+
     /// All of them together, in seconds.
     pub(crate) fn sum_s(&self) -> f64 {
         seconds(self.sum)
@@ -95,6 +102,21 @@ impl Times {
     pub(crate) fn between(&self, above: Option<i32>, up_to: i32) -> u64 {
         let start = above.map_or(0, |power| last_bucket_up_to(power) + 1);
         self.buckets[start..=last_bucket_up_to(up_to)].iter().sum()
+    }
+}
+
+/// The bound up to which a bucket counts, in units; the last has none.
+fn bound(bucket: usize) -> u64 {
+    let (doubling, step) = (bucket.saturating_sub(1) / 4, bucket.saturating_sub(1) % 4);
+    let start = 1_u64 << (FIRST_LOG2 as usize + doubling);
+    if bucket == 0 { 1 << FIRST_LOG2 } else { start + start / 4 * (step as u64 + 1) }
+}
+
+fn middle_s(bucket: usize) -> f64 {
+    match bucket {
+        0 => seconds(bound(0)),
+        bucket if bucket == BUCKETS - 1 => seconds(bound(BUCKETS - 2)),
+        bucket => (seconds(bound(bucket - 1)) + seconds(bound(bucket))) / 2.0,
     }
 }
 
@@ -134,13 +156,6 @@ fn bucket(units: u64) -> usize {
 mod tests {
     use super::*;
 
-    /// The bound up to which a bucket counts, in units.
-    fn bound(bucket: usize) -> u64 {
-        let (doubling, step) = (bucket.saturating_sub(1) / 4, bucket.saturating_sub(1) % 4);
-        let start = 1_u64 << (FIRST_LOG2 as usize + doubling);
-        if bucket == 0 { 1 << FIRST_LOG2 } else { start + start / 4 * (step as u64 + 1) }
-    }
-
     #[test]
     fn a_bound_is_the_last_time_of_its_bucket() {
         assert_eq!((bucket(0), bucket(1)), (0, 0));
@@ -163,6 +178,17 @@ mod tests {
         assert_eq!((times.between(Some(0), 1), times.between(Some(1), 2)), (2, 1));
         assert_eq!(times.between(None, 13), 6, "one took longer than a day");
         assert!((times.sum_s() - 100_008.502).abs() < 1e-3, "{}", times.sum_s());
+    }
+
+    #[test]
+    fn a_bucket_is_known_by_its_middle() {
+        let live = LiveTimes::default();
+        for ms in [0, 1_200, 100_000_000] {
+            live.add(Duration::from_millis(ms));
+        }
+        let counted: Vec<_> = live.copy().buckets().collect();
+        let (first, last) = (seconds(1 << FIRST_LOG2), seconds(1 << LAST_LOG2));
+        assert_eq!(counted, [(first, 1), (1.125, 1), (last, 1)]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod scripts;
 pub mod due;
 pub mod flight;
 pub mod lead;
+pub mod metrics;
 pub mod process;
 pub mod recovery;
 pub mod ruby_lists;

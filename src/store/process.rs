@@ -1,12 +1,16 @@
 //! What a process publishes about itself: heartbeat, lease, figures of its shards.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::metrics::{self, Minute};
+use super::paused;
 use super::scripts::{Script, Scripts};
 use super::turn::QueueKeys;
 use crate::limits::{DAY_COUNTER_TTL_S, FIGURES_INTERVAL_MAX, IDENTITY_TTL_S};
 use crate::resp::{Error, Reply, Requests};
 use crate::time::{self, RubyFloat};
+use crate::wire::sidekiq_metrics::Spelling;
 use crate::wire::sidekiq_process::{SidekiqProcess, Signal, Work};
 use crate::wire::{Presence, Realm, Shape};
 
@@ -45,10 +49,20 @@ pub struct Doing {
     pub round_trip: Duration,
     /// Jobs that run, the longest-running first: not all of them.
     pub work: Vec<Work>,
+    /// The places of those that the last report listed, and this one does not.
+    pub gone: Vec<String>,
+}
+
+impl Doing {
+    /// Whether the job at this place is listed.
+    #[must_use]
+    pub fn lists(&self, worker: &str) -> bool {
+        self.work.iter().any(|work| work.worker == worker)
+    }
 }
 
 /// Appends a process's report: its heartbeat, the end of the previous one, its figures. Safe to repeat. Each is answered by
-/// `OK`, an integer or, in a transaction, an array of them.
+/// `OK` or an integer.
 pub fn announce(announcement: &Announcement<'_>, requests: &mut Requests) {
     let Announcement { presence, before, now, rss_kb, figures, ttl_s, .. } = *announcement;
     match presence.shape() {
@@ -64,7 +78,8 @@ pub fn announce(announcement: &Announcement<'_>, requests: &mut Requests) {
     }
 }
 
-/// The heartbeat as Sidekiq's programs read it. What runs is replaced in one step: between two, a page would show nothing.
+/// The heartbeat as Sidekiq's programs read it. What runs is never taken away before it is there again: a page would show
+/// nothing in between.
 fn announce_in(
     registry: &str,
     process: &SidekiqProcess,
@@ -85,23 +100,25 @@ fn announce_in(
     drop(hash);
     expire(process.identity.as_bytes(), IDENTITY_TTL_S, requests);
     let keys = process.work_keys();
-    let unlink: [&[u8]; 3] = [b"UNLINK", keys[0].as_bytes(), keys[1].as_bytes()];
+    let [work_key, workers_key] = keys.each_ref().map(String::as_bytes);
     if doing.work.is_empty() {
-        requests.command(&unlink);
+        requests.command(&[b"UNLINK", work_key, workers_key]);
         return;
     }
-    requests.command(&[b"MULTI"]);
-    requests.command(&unlink);
-    for key in &keys {
-        let mut work = requests.begin(2 + 2 * doing.work.len());
-        work.arg(b"HSET").arg(key.as_bytes());
-        for Work { worker, json } in &doing.work {
-            work.arg(worker.as_bytes()).arg(json.as_bytes());
-        }
-        drop(work);
-        expire(key.as_bytes(), IDENTITY_TTL_S, requests);
+    let mut work = requests.begin(2 + 2 * doing.work.len());
+    work.arg(b"HSET").arg(work_key);
+    for Work { worker, json } in &doing.work {
+        work.arg(worker.as_bytes()).arg(json.as_bytes());
     }
-    requests.command(&[b"EXEC"]);
+    drop(work);
+    if !doing.gone.is_empty() {
+        let mut gone = requests.begin(2 + doing.gone.len());
+        gone.arg(b"HDEL").arg(work_key);
+        doing.gone.iter().for_each(|worker| _ = gone.arg(worker.as_bytes()));
+    }
+    expire(work_key, IDENTITY_TTL_S, requests);
+    // For readers before 7, with its time to live.
+    requests.command(&[b"COPY", work_key, workers_key, b"REPLACE"]);
 }
 
 fn expire(key: &[u8], seconds: u64, requests: &mut Requests) {
@@ -117,39 +134,112 @@ pub struct DayCounts {
     pub failed: u64,
 }
 
+/// What a process tells at one moment of what it has run.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Told {
+    /// Since it last said so.
+    pub counts: DayCounts,
+    /// Unix time in seconds.
+    pub now: f64,
+    /// The days whose counters it has given a time to live.
+    pub expiring: Expiring,
+}
+
+/// Days since 1970 whose counters are known to expire.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Expiring {
+    /// The last day whose counter of jobs that ran is.
+    pub processed: u64,
+    /// The last day whose counter of jobs that failed is.
+    pub failed: u64,
+}
+
+impl Told {
+    fn day(&self) -> u64 {
+        self.now as u64 / SECONDS_OF_DAY
+    }
+
+    /// Once it is told: the days whose counters expire.
+    #[must_use]
+    pub fn expires(&self) -> Expiring {
+        let Self { counts, expiring, .. } = *self;
+        let then = |count: u64, before: u64| if count > 0 { self.day() } else { before };
+        Expiring {
+            processed: then(counts.processed, expiring.processed),
+            failed: then(counts.failed, expiring.failed),
+        }
+    }
+}
+
+const SECONDS_OF_DAY: u64 = 24 * 3_600;
+
 /// Whether other programs than ours expect more of a process than its heartbeat: what [`converse`] appends.
 #[must_use]
 pub fn converses(presence: &Presence) -> bool {
     matches!(presence.shape(), Shape::Hash { .. })
 }
 
-/// Appends what they expect: the question what an operator asks of it, whose reply [`read_asked`] reads, and the counters of
-/// the day. Not safe to repeat.
-pub fn converse(presence: &Presence, counts: DayCounts, now: f64, requests: &mut Requests) {
-    if let Shape::Hash { process, .. } = presence.shape() {
-        requests.command(&[b"RPOP", process.signals_key().as_bytes()]);
-        count_day(presence, counts, now, requests);
+/// For which pages of metrics it tells what it runs.
+#[must_use]
+pub fn metrics_for(presence: &Presence) -> &'static [Spelling] {
+    match presence.shape() {
+        Shape::Hash { process, .. } => process.metrics.spellings(),
+        Shape::Key => &[],
     }
 }
 
-fn count_day(presence: &Presence, counts: DayCounts, now: f64, requests: &mut Requests) {
-    let (keys, day) = (presence.keys(), time::utc_day(now));
-    let names = keys.names();
-    for (counter, count) in [(names.processed, counts.processed), (names.failures, counts.failed)] {
+/// Appends what they expect: the questions what an operator asks of it and which of its queues are paused, whose replies
+/// [`read_asked`] reads; the counters of the day, and metrics if it is time for them. Not safe to repeat.
+pub fn converse(presence: &Presence, told: Told, metrics: Option<&Minute>, requests: &mut Requests) {
+    if let Shape::Hash { process, .. } = presence.shape() {
+        requests.command(&[b"RPOP", process.signals_key().as_bytes()]);
+        paused::ask_served(presence.keys(), &process.queues, requests);
+        count(presence, told, metrics, requests);
+    }
+}
+
+fn count(presence: &Presence, told: Told, metrics: Option<&Minute>, requests: &mut Requests) {
+    let (keys, day) = (presence.keys(), time::utc_day(told.now));
+    let (names, Told { counts, expiring, .. }) = (keys.names(), told);
+    let counters = [
+        (names.processed, counts.processed, expiring.processed),
+        (names.failures, counts.failed, expiring.failed),
+    ];
+    for (counter, count, expires) in counters {
         if count > 0 {
             let key = keys.day_counter(counter, &day);
             requests.begin(3).arg(b"INCRBY").arg(key.as_bytes()).arg_u64(count);
-            expire(key.as_bytes(), DAY_COUNTER_TTL_S, requests);
+            if expires != told.day() {
+                expire(key.as_bytes(), DAY_COUNTER_TTL_S, requests);
+            }
         }
+    }
+    if let Some(minute) = metrics {
+        metrics::add(minute, requests);
     }
 }
 
-/// What an operator asks for, from the first reply to [`converse`].
+/// What others ask of a process.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct AskedByOthers {
+    /// What an operator asks for.
+    pub signal: Option<Signal>,
+    /// Which of its queues they have paused; `None`: that cannot be read.
+    pub paused: Option<BTreeSet<String>>,
+}
+
+/// What others ask of it, from the replies to [`converse`].
 ///
 /// # Errors
-/// If the reply is an error, or not a string.
-pub fn read_asked(reply: &Reply) -> Result<Option<Signal>, Error> {
-    Ok(reply.as_nil_or_bulk()?.and_then(Signal::parse))
+/// If the first reply is an error, or not a string.
+pub fn read_asked(presence: &Presence, replies: &[Reply]) -> Result<AskedByOthers, Error> {
+    let (Shape::Hash { process, .. }, [signal, paused, ..]) = (presence.shape(), replies) else {
+        return Ok(AskedByOthers::default());
+    };
+    Ok(AskedByOthers {
+        signal: signal.as_nil_or_bulk()?.and_then(Signal::parse),
+        paused: paused::read_served(&process.queues, paused).ok(),
+    })
 }
 
 fn set(key: &str, value: &str, ttl_s: u64, requests: &mut Requests) {
@@ -253,9 +343,9 @@ pub fn read_lease(reply: &Reply) -> Result<(Duration, Renewal), Error> {
 
 /// Appends the end of a process: its heartbeat and figures are removed, and what it has run since it last said so is
 /// counted. Each is answered by an integer.
-pub fn farewell(presence: &Presence, counts: DayCounts, now: f64, requests: &mut Requests) {
+pub fn farewell(presence: &Presence, told: Told, metrics: Option<&Minute>, requests: &mut Requests) {
     if converses(presence) {
-        count_day(presence, counts, now, requests);
+        count(presence, told, metrics, requests);
     }
     withdraw(presence, requests);
     requests.command(&[b"DEL", presence.figures_key().as_bytes()]);

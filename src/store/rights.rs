@@ -14,7 +14,7 @@
 //! | with sentinels | all of them also `+role` |
 //! | in a cluster | all of them also `+role +cluster|slots`, producers also `+asking` |
 //! | beside Sidekiq | `~*`, for no pattern has all its keys; workers and operators [`REGISTRIES`], producers `+eval +sadd` |
-//! | those who look there | also `+sscan +hmget` |
+//! | those who look there | also `+sscan +hmget +smembers` |
 //!
 //! [`acl_line`] gives the worker's as one line. `CONFIG`, `KEYS`, `FLUSHALL`, `MONITOR` and everything in `@admin` are not
 //! among them; `doctor` asks `CONFIG GET timeout` where it may. `AUTH` and `HELLO` need no right in Redis. What a worker
@@ -90,7 +90,14 @@ pub const WORKER: &[&str] = &[
 ];
 
 /// What a worker calls besides where registries name queues and processes.
-pub const REGISTRIES: &[&str] = &["sadd KEY x", "srem KEY x", "rpop KEY"];
+pub const REGISTRIES: &[&str] = &[
+    "sadd KEY x",
+    "srem KEY x",
+    "rpop KEY",
+    "copy KEY KEY replace",
+    "bitfield KEY incrby u8 0 1",
+    "smismember KEY x",
+];
 
 /// What it takes to push jobs there.
 const REGISTERED_PRODUCER: &[&str] = &["ping", "eval x 0", "sadd KEY x", "lpush KEY x", "zadd KEY 0 x"];
@@ -108,7 +115,7 @@ const SUMMARY: &[&str] = &["scan 0", "zcard KEY", "get KEY", "mget KEY", "llen K
 const OPERATOR: &[&str] = &["pttl KEY", "lpos KEY x"];
 
 /// What those need besides who look at processes that a registry names.
-const REGISTERED: &[&str] = &["sscan KEY 0", "hmget KEY x"];
+const REGISTERED: &[&str] = &["sscan KEY 0", "hmget KEY x", "smembers KEY"];
 
 /// What a worker does without, if it must.
 pub const OPTIONAL: &[&str] = &["client|setname", "client|tracking", "memory|usage", "sort"];

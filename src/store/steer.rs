@@ -1,10 +1,13 @@
-//! Telling one process, wherever it runs, to become quiet or to stop: a channel on which only it listens.
+//! Telling one process, wherever it runs, to become quiet or to stop: a channel on which only it listens, or for a process
+//! of Sidekiq the list of its signals.
 //!
 //! A message reaches a process only if it listens at that moment; Redis stores it nowhere and tells the sender whether
 //! anybody received it. The figures of the process show the effect.
 
 use super::cancel;
+use crate::limits::IDENTITY_TTL_S;
 use crate::resp::{Error, RedisUrl, Reply, Requests, Value};
+use crate::wire::sidekiq_process::signals_key;
 use crate::wire::{Keyspace, figures};
 
 /// What a process is asked to do.
@@ -51,6 +54,48 @@ pub fn publish(keys: Keyspace, database: u32, uuid: &str, request: SteerRequest,
         keys.steer_channel(database, uuid).as_bytes(),
         request.as_str().as_bytes(),
     ]);
+}
+
+/// How many commands [`signal`] appends.
+pub const SIGNAL_COMMANDS: usize = 2;
+
+/// How many commands [`ask_signalled`] appends.
+pub const SIGNALLED_COMMANDS: usize = 2;
+
+/// Whether the processes of others look for signals in Redis.
+#[must_use]
+pub fn takes_signals(keys: Keyspace) -> bool {
+    keys.names().registries.is_some()
+}
+
+/// Appends the signal that asks a process of others for this, by its identity, as the API of its gem does: it obeys with its
+/// next heartbeat. The first reply is the length of the list.
+pub fn signal(identity: &str, request: SteerRequest, requests: &mut Requests) {
+    let key = signals_key(identity);
+    let signal: &[u8] = if request == SteerRequest::Quiet { b"TSTP" } else { b"TERM" };
+    requests.command(&[b"LPUSH", key.as_bytes(), signal]);
+    requests.begin(3).arg(b"EXPIRE").arg(key.as_bytes()).arg_u64(IDENTITY_TTL_S);
+}
+
+/// Appends the question what became of such a process. [`signalled`] reads the replies.
+pub fn ask_signalled(keys: Keyspace, identity: &str, requests: &mut Requests) {
+    let Some(registries) = &keys.names().registries else { return };
+    requests.command(&[b"SMISMEMBER", registries.processes.as_bytes(), identity.as_bytes()]);
+    requests.command(&[b"HGET", identity.as_bytes(), b"quiet"]);
+}
+
+/// Its phase; `None` if it has left.
+///
+/// # Errors
+/// [`Error::Redis`], [`Error::Unexpected`].
+pub fn signalled(replies: &[Reply]) -> Result<Option<String>, Error> {
+    let [registered, quiet] = replies else {
+        return Err(Error::Unexpected { expected: "two replies", got: replies.len().to_string() });
+    };
+    let is_registered =
+        registered.as_array()?.next().is_some_and(|one| one.as_integer().is_ok_and(|one| one == 1));
+    let quiet = quiet.as_nil_or_bulk()?.filter(|_| is_registered);
+    Ok(quiet.map(|quiet| if quiet == b"true" { "quiet" } else { "running" }.to_owned()))
 }
 
 /// Whether the process listens, from the reply to [`publish`].

@@ -99,6 +99,8 @@ enum Asked {
     Clock(time::Asked),
     /// What is paused.
     Paused,
+    /// The queues that others have paused.
+    PausedByOthers,
     /// A set or counter of a whole server, by its key.
     Count(&'static str, RealmKey),
     /// A page of the scan with this number.
@@ -251,6 +253,9 @@ impl Survey {
             }
             paused::ask(self.keys, 0, requests);
             self.asked.push(Asked::Paused);
+            if paused::ask_of_others(self.keys, requests) {
+                self.asked.push(Asked::PausedByOthers);
+            }
         }
         self.begun = true;
         for (number, scan) in self.scans.iter().enumerate() {

@@ -82,6 +82,7 @@ use glommio::{LocalExecutorBuilder, Placement};
 use crate::limits::EXECUTOR_IO_BYTES;
 
 pub use redis::{PrivateRedis, StartError};
+pub(crate) use run::{Bench, payload_of};
 pub use run::{Outcome, Run};
 pub use worker::{TestWorker, Waiting};
 

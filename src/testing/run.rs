@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::client::{LocalClient, NewJob, Pushed};
+use crate::client::{self, InvalidJob, LocalClient, NewJob, Push, Pushed};
 use crate::handler::{Call, Entry, Handlers, JobError, JobRef, JobResult, Registry, Started, course};
+use crate::job::amend::{FieldValue, amend};
 use crate::job::failure::{CLASS_BAD_PAYLOAD, CLASS_TIMEOUT, CLASS_UNKNOWN_JOB};
 use crate::job::history::FailedRun;
 use crate::job::retry::{next_attempt, with_default_retries};
@@ -113,16 +114,15 @@ impl Outcome {
 /// The handlers of core 0 in a test, and the state they share.
 pub(super) struct Runner<S> {
     state: Rc<S>,
-    handlers: Handlers,
+    bench: Bench,
 }
 
 impl<S: 'static> Runner<S> {
     /// With the client that jobs push with, which is returned with the registry's hooks.
     pub(super) fn new(registry: Registry<S>, client: LocalClient) -> (Self, LocalClient) {
         let state = registry.state();
-        let handlers = registry.into_handlers();
-        let client = handlers.services().attach(0, client);
-        (Self { state, handlers }, client)
+        let (bench, client) = Bench::new(registry.into_handlers(), client);
+        (Self { state, bench }, client)
     }
 
     pub(super) fn state(&self) -> &Rc<S> {
@@ -131,17 +131,47 @@ impl<S: 'static> Runner<S> {
 
     /// The job of this name and these arguments, in the queue that its type names.
     pub(super) fn named<A: Serialize + ?Sized>(&self, name: &str, args: &A) -> NewJob {
-        let queue = self.handlers.find(name).and_then(|entry| entry.queue.as_deref());
-        let job = NewJob::new(name, args).and_then(|job| match queue {
+        let job = NewJob::new(name, args).and_then(|job| self.bench.in_its_queue(name, job));
+        job.unwrap_or_else(|error| cannot_be_pushed(&error))
+    }
+
+    /// See [`Bench::run`].
+    pub(super) async fn run(&self, queue: &str, payload: &Bytes, now: f64) -> (Run, Option<Fate>) {
+        self.bench.run(queue, payload, now).await
+    }
+
+    /// Tears down the state, as after the last job of a core.
+    pub(super) async fn stop(self) {
+        self.bench.stop().await;
+    }
+}
+
+/// Handlers that run jobs one by one, without a shard: in a test, and for the command `run`.
+pub(crate) struct Bench {
+    handlers: Handlers,
+}
+
+impl Bench {
+    /// With the client that jobs push with, which is returned with the registry's hooks.
+    pub(crate) fn new(handlers: Handlers, client: LocalClient) -> (Self, LocalClient) {
+        let client = handlers.services().attach(0, client);
+        (Self { handlers }, client)
+    }
+
+    /// The job in the queue that the type of this name has, if it has one.
+    ///
+    /// # Errors
+    /// The type's queue is none.
+    pub(crate) fn in_its_queue(&self, name: &str, job: NewJob) -> Result<NewJob, InvalidJob> {
+        match self.handlers.find(name).and_then(|entry| entry.queue.as_deref()) {
             Some(queue) => job.queue_named(queue),
             None => Ok(job),
-        });
-        job.unwrap_or_else(|error| cannot_be_pushed(&error))
+        }
     }
 
     /// Runs a payload once: parsing, look-up, arguments, middleware, timeout, panics and the verdict on a failure are
     /// those of a worker. Returns what becomes of it besides an ack, at the Unix time `now`.
-    pub(super) async fn run(&self, queue: &str, payload: &Bytes, now: f64) -> (Run, Option<Fate>) {
+    pub(crate) async fn run(&self, queue: &str, payload: &Bytes, now: f64) -> (Run, Option<Fate>) {
         let mut run = Run {
             name: String::new(),
             jid: String::new(),
@@ -194,9 +224,35 @@ impl<S: 'static> Runner<S> {
     }
 
     /// Tears down the state, as after the last job of a core.
-    pub(super) async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.handlers.take_tear_down().run(0).await;
     }
+}
+
+/// A job as it is in Redis once it is pushed, after this many failed runs.
+///
+/// # Errors
+/// It cannot be pushed.
+pub(crate) async fn payload_of<J: Push + ?Sized>(
+    job: &J,
+    attempt: u32,
+    now: f64,
+) -> Result<Option<Pushed>, client::Error> {
+    let memory = LocalClient::in_memory();
+    memory.enqueue(job).await?;
+    let mut pushed = memory.take_pushed().pop();
+    if let Some(pushed) = &mut pushed
+        && attempt > 0
+    {
+        let names = Schema::default().names();
+        let history = [
+            (names.first_failed_at, FieldValue::Float(now)),
+            (names.attempt, FieldValue::Count(attempt.into())),
+        ];
+        // The client has written an object.
+        pushed.payload = amend(&pushed.payload, &history).unwrap_or_default();
+    }
+    Ok(pushed)
 }
 
 async fn started(entry: &Entry, call: Call<'_, '_>) -> JobResult {

@@ -8,10 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::run::{Run, Runner, cannot_be_pushed};
+use super::run::{Run, Runner, cannot_be_pushed, payload_of};
 use crate::client::{LocalClient, Push, Pushed};
 use crate::handler::Registry;
-use crate::job::amend::{FieldValue, amend};
 use crate::job::{Fate, Schema};
 use crate::limits::DRAIN_JOBS_MAX;
 use crate::time::unix_now;
@@ -65,8 +64,7 @@ impl<S: 'static> TestWorker<S> {
     /// # Panics
     /// If it cannot be pushed at all.
     pub async fn run<J: Push + ?Sized>(&self, job: &J) -> Run {
-        let Pushed { queue, payload, .. } = pushed(job).await;
-        self.run_payload(&queue, &payload).await
+        self.run_attempt(job, 0).await
     }
 
     /// Runs a job with this name and these arguments. Its queue is that of its type, if it is registered for
@@ -83,14 +81,11 @@ impl<S: 'static> TestWorker<S> {
     /// # Panics
     /// If it cannot be pushed at all.
     pub async fn run_attempt<J: Push + ?Sized>(&self, job: &J, attempt: u32) -> Run {
-        let Pushed { queue, payload, .. } = pushed(job).await;
-        let names = Schema::default().names();
-        let history = [
-            (names.first_failed_at, FieldValue::Float(self.now.get())),
-            (names.attempt, FieldValue::Count(attempt.into())),
-        ];
-        // The client has written an object.
-        let payload = if attempt == 0 { payload } else { amend(&payload, &history).unwrap_or_default() };
+        let Pushed { queue, payload, .. } = match payload_of(job, attempt, self.now.get()).await {
+            Ok(Some(pushed)) => pushed,
+            Ok(None) => cannot_be_pushed(&"it is nowhere"),
+            Err(error) => cannot_be_pushed(&error),
+        };
         self.run_payload(&queue, &payload).await
     }
 
@@ -212,18 +207,6 @@ impl<S: 'static> TestWorker<S> {
     /// Tears down the state, as after the last job of a core: see [`Registry::on_stop`].
     pub async fn stop(self) {
         self.runner.stop().await;
-    }
-}
-
-/// A job as it is in Redis once it is pushed.
-async fn pushed<J: Push + ?Sized>(job: &J) -> Pushed {
-    let queue = LocalClient::in_memory();
-    if let Err(error) = queue.enqueue(job).await {
-        cannot_be_pushed(&error);
-    }
-    match queue.take_pushed().pop() {
-        Some(pushed) => pushed,
-        None => cannot_be_pushed(&"it is nowhere"),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
         text_of_head,
     },
     limits::{ENTRY_HEAD_BYTES, PAYLOAD_BYTES_MAX, ROW_TEXT_CHARS_MAX},
-    store::entries::{Entry, Place},
+    store::entries::{Entry, Place, Set},
     store::operate::Revived,
     wire::{DEFAULT_QUEUE, QueueName},
 };
@@ -213,6 +213,16 @@ pub(crate) fn revived<'e>(entry: &'e Entry, schema: Schema, to: Option<&QueueNam
     Revived { entry, queue, exact }
 }
 
+/// The same for an entry of this set, whose last failure does not count if that is the gem's rule. One that was read in part
+/// is retried as it is.
+pub(crate) fn retried<'e>(entry: &'e Entry, schema: Schema, set: Set, to: Option<&QueueName>) -> Revived<'e> {
+    let revived = revived(entry, schema, to);
+    if revived.exact.is_some() || !entry.is_whole() || set == Set::Scheduled {
+        return revived;
+    }
+    Revived { exact: schema.retried_by_hand(&entry.bytes), ..revived }
+}
+
 /// The name of the queue that a payload names, which may have bytes that are no UTF-8; empty if it names none.
 fn queue_named_by(payload: &[u8], schema: Schema) -> Vec<u8> {
     let name = schema.names().queue;
@@ -277,7 +287,6 @@ pub(crate) fn error_of(payload: &[u8], schema: Schema) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::entries::Set;
 
     fn entry(payload: &[u8], score: f64) -> Entry {
         Entry { newer: 0, size: payload.len() as u64, score: Some(score), bytes: payload.to_vec().into() }
@@ -324,6 +333,24 @@ mod tests {
             (queue.as_deref(), exact.as_deref()),
             (Some(b"img".as_slice()), Some(b"\xff\0".as_slice()))
         );
+    }
+
+    #[test]
+    fn a_retry_by_hand_does_not_count_the_failure_before_where_sidekiq_counts() {
+        let sidekiq = Schema::of(crate::wire::Dialect::Sidekiq);
+        let again = |schema, set, payload: &str| {
+            let shown = entry(payload.as_bytes(), 1.0);
+            let exact = retried(&shown, schema, set, None).exact?;
+            Some(String::from_utf8(exact).unwrap())
+        };
+        let failed = r#"{"class":"C","args":[{"retry_count":7}],"retry_count":0,"error_class":"E"}"#;
+        let expected = failed.replace(r#""retry_count":0"#, r#""retry_count":-1"#);
+        for set in [Set::Retries, Set::Dead] {
+            assert_eq!(again(sidekiq, set, failed), Some(expected.clone()));
+        }
+        assert_eq!(again(sidekiq, Set::Scheduled, failed), None);
+        assert_eq!(again(Schema::Jiggler, Set::Dead, failed), None);
+        assert_eq!(again(sidekiq, Set::Dead, r#"{"class":"C","args":[],"retry_count":"x"}"#), None);
     }
 
     #[test]

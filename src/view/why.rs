@@ -169,10 +169,10 @@ fn outranking(fleet: &Summary, process: &Process, queue: &str) -> Vec<String> {
 
 /// Since when, by whom, until when and why.
 pub(crate) fn told(pause: &Pause, now: f64) -> String {
-    let mut told = format!("since {}", moment(pause.at - now));
-    if !pause.by.is_empty() {
-        told += &format!(" by {}", printable(&pause.by));
-    }
+    // Programs of others do not say since when.
+    let since = (pause.at > 0.0).then(|| format!("since {}", moment(pause.at - now)));
+    let by = (!pause.by.is_empty()).then(|| format!("by {}", printable(&pause.by)));
+    let mut told = since.into_iter().chain(by).collect::<Vec<_>>().join(" ");
     if let Some(until) = pause.until {
         told += &format!(" until {}", date(until, now));
     }

@@ -69,6 +69,8 @@ pub struct Registries {
     pub queues: &'static str,
     /// The identities of running processes: each is the key of a hash.
     pub processes: &'static str,
+    /// The names of queues that nobody is to serve for now. Programs of ours only read it.
+    pub paused: &'static str,
 }
 
 /// The keyspace of the gem `jiggler`, and ours next to it, on a Redis outside a cluster.
@@ -103,7 +105,7 @@ pub const JIGGLER: Keyspace = Keyspace {
 pub const SIDEKIQ: Keyspace = Keyspace {
     names: &Names {
         list_prefix: "queue:",
-        registries: Some(Registries { queues: "queues", processes: "processes" }),
+        registries: Some(Registries { queues: "queues", processes: "processes", paused: "paused" }),
         pattern: "*",
         retries: "retry",
         scheduled: "schedule",

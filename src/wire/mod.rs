@@ -20,6 +20,7 @@ pub mod paused;
 mod presence;
 pub mod queue_name;
 pub mod realm;
+pub mod sidekiq_metrics;
 pub mod sidekiq_process;
 
 pub use cause::{Cause, Causes};

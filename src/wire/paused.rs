@@ -46,6 +46,12 @@ pub struct PausedNow {
 }
 
 impl Pause {
+    /// One that programs of others have made: they say neither when nor why.
+    #[must_use]
+    pub fn of_others() -> Self {
+        Self { by: "sidekiq".to_owned(), ..Self::default() }
+    }
+
     /// Whether it still holds.
     #[must_use]
     pub fn holds(&self, now: f64) -> bool {

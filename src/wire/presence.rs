@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::heartbeat::HeartbeatValue;
 use super::heartbeat_key::{self, Heartbeat, Poller};
 use super::keys::Keyspace;
+use super::sidekiq_metrics::MetricsFor;
 use super::sidekiq_process::{self, SidekiqProcess};
 
 /// A process as its fleet sees it, with the settings that are part of that.
@@ -47,6 +48,15 @@ impl Presence {
         };
         let figures_key = keys.figures(&heartbeat_key, parts.uuid);
         Self { keys, uuid: parts.uuid.to_owned(), heartbeat_key, figures_key, sidekiq }
+    }
+
+    /// The same, with metrics for these pages, where other programs read them.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: MetricsFor) -> Self {
+        if let Some(process) = &mut self.sidekiq {
+            process.metrics = metrics;
+        }
+        self
     }
 
     /// The uuid of the process whose heartbeat is under that key; `None` if it is no such key.

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::heartbeat_key::{Heartbeat, split_queues};
+use super::sidekiq_metrics::MetricsFor;
 use crate::time::RubyFloat;
 
 /// A process as Sidekiq's programs see it.
@@ -17,6 +18,10 @@ pub struct SidekiqProcess {
     pub info: String,
     /// Jobs it runs at once.
     pub concurrency: u64,
+    /// The queues it serves.
+    pub queues: Vec<String>,
+    /// For which pages it writes metrics.
+    pub metrics: MetricsFor,
 }
 
 /// A job that runs, as the pages list it.
@@ -57,7 +62,13 @@ impl SidekiqProcess {
             ("embedded", "false".to_owned()),
         ];
         let members: Vec<String> = members.iter().map(|(name, json)| format!("\"{name}\":{json}")).collect();
-        Self { info: format!("{{{}}}", members.join(",")), identity, concurrency }
+        Self {
+            info: format!("{{{}}}", members.join(",")),
+            identity,
+            concurrency,
+            queues: names.into_iter().map(str::to_owned).collect(),
+            metrics: MetricsFor::default(),
+        }
     }
 
     /// The hashes of the jobs that it runs: for readers from 7 on, and for those before.

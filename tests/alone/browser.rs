@@ -61,7 +61,7 @@ impl Site {
     fn browser(&self) -> Chrome {
         let mut chrome = Chrome::start();
         let headers = serde_json::json!({"headers": {"Authorization": "Basic YW5uOmFiYw=="}});
-        chrome.call("Network.setExtraHTTPHeaders", headers);
+        chrome.call("Network.setExtraHTTPHeaders", &headers);
         chrome
     }
 }
@@ -122,7 +122,9 @@ fn past(redis: &Redis, hour: u64, classes: &[&str]) {
             varint(done, &mut bytes);
             varint(done / 25 + 1, &mut bytes);
             bytes.extend([3, 10 + number as u8]);
-            [done / 2, done / 3, done / 9].map(|count| varint(count, &mut bytes));
+            for count in [done / 2, done / 3, done / 9] {
+                varint(count, &mut bytes);
+            }
             bytes.extend([5, 0]);
         }
         // How many waited.
@@ -210,7 +212,7 @@ fn a_job_is_deleted_by_keyboard_alone_without_scripts() {
     let mut chrome = site.browser();
     chrome.scripts(false);
     chrome.open(&site.page("job?place=dead&id=j1"));
-    let mut focus = |chrome: &mut Chrome, text: &str| {
+    let focus = |chrome: &mut Chrome, text: &str| {
         for _ in 0..60 {
             chrome.press("Tab", 9);
             if chrome.eval("document.activeElement.textContent") == text {

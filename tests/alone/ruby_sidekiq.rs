@@ -5,7 +5,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "what fails ends the run, with all that is known of it"
+    clippy::print_stdout,
+    reason = "a program that says what it tried; what fails ends it, with all that is known of it"
 )]
 
 #[expect(dead_code, unused_imports, reason = "shared with the tests of the engine, which use all of it")]
@@ -202,7 +203,17 @@ fn our_client_pushes_and_rubys_server_runs() {
     let mut server = site.server(&["-q", "default", "-c", "5"]);
     wait_within(LONG, "all have run", || (site.is_drained() && site.count("ruby") >= 23).then_some(()));
     assert_eq!(site.assert_all_ran(21), 0);
-    server.stop();
+    let told = |command: &str| {
+        let output = output_of(&[command, "--all", "--dialect", "sidekiq", "--redis-url", &url]);
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(said).unwrap())
+    };
+    // By the signals that it looks for in Redis.
+    for (command, what) in [("quiet", "is quiet"), ("stop", "has left")] {
+        let (is_done, said) = told(command);
+        assert!(is_done && said.contains(what), "{command}: {said}");
+    }
+    assert!(server.0.wait().unwrap().success());
 }
 
 fn both_serve_one_queue_and_a_kill_of_ours_loses_nothing() {

@@ -63,6 +63,7 @@ mod poller;
 mod queues;
 mod recovery;
 mod rights;
+mod run_here;
 mod runners;
 mod runners_bad;
 mod runners_ends;
@@ -70,8 +71,10 @@ mod runners_errors;
 mod runners_found;
 mod runners_http;
 mod runners_ruby;
+mod rusty_sidekiq;
 mod sentinel;
 mod sidekiq;
+mod sidekiq_metrics;
 mod steering;
 #[cfg(feature = "tls")]
 mod tls;

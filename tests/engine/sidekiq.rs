@@ -268,7 +268,8 @@ fn commands_speak_the_dialect_too() {
     redis.run(&["ZADD", "dead", "5.5", &job("HardJob", "[]", r#""retry_count":3,"failed_at":1.5,"#)]);
     redis.run(&["DEL", "queues"]);
     told(&["retry", "ab826a9a226ec46ac3e7eec6"]);
-    assert_eq!(redis.integer(&["LLEN", "queue:default"]), 1);
+    let retried = String::from_utf8(redis.list(&["LRANGE", "queue:default", "0", "-1"]).remove(0)).unwrap();
+    assert!(retried.contains(r#""retry_count":2,"failed_at":1.5,"#), "as a retry by the page: {retried}");
     assert_eq!(redis.list(&["SMEMBERS", "queues"]), [b"default".to_vec()]);
 }
 
@@ -303,5 +304,35 @@ fn a_spoilt_registry_hides_a_process_and_stops_nothing() {
     redis.run(&["DEL", "processes"]);
     wait_until("it is seen", || redis.integer(&["SCARD", "processes"]) == 1);
     assert_eq!(worker.lines("a key is spoilt that tells other programs").len(), 1);
+    worker.stop();
+}
+
+#[test]
+fn a_queue_that_sidekiq_pro_has_paused_is_not_served_until_it_is_no_longer() {
+    let redis = start();
+    redis.run(&["SADD", "paused", "low", "of_others"]);
+    for queue in ["low", "default"] {
+        push(&redis, queue, &job("Noop", "[]", ""));
+    }
+    let config = config_file(OFTEN);
+    let mut worker = Worker::start(&redis, &["-C", &config.path(), "-q", "low", "-q", "default"]);
+    wait_until("the other queue is served", || redis.integer(&["EXISTS", "queue:default"]) == 0);
+    let told = |args: &[&str]| {
+        let output = output_of(&[args, &["--dialect", "sidekiq", "--redis-url", &redis.url()]].concat());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let queues = told(&["queues"]);
+    assert!(queues.lines().any(|line| line.starts_with("low ") && line.contains("by sidekiq")), "{queues}");
+    let why = told(&["why", "ab826a9a226ec46ac3e7eec6"]);
+    assert!(why.contains("by sidekiq"), "{why}");
+    assert_eq!(json(told(&["pause", "--list", "--json"]))["queues"]["of_others"]["by"], "sidekiq");
+    redis.run(&["SADD", "paused", "default"]);
+    wait_until("that is paused too", || !worker.lines("queues=\"default,low\"").is_empty());
+    push(&redis, "default", &job("Noop", "[]", ""));
+    redis.run(&["SREM", "paused", "low"]);
+    wait_until("the first is served", || redis.integer(&["EXISTS", "queue:low"]) == 0);
+    assert_eq!(redis.integer(&["LLEN", "queue:default"]), 1);
+    redis.run(&["DEL", "paused"]);
+    wait_until("all is served", || redis.text("stat:processed").as_deref() == Some("3"));
     worker.stop();
 }

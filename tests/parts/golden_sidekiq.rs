@@ -12,6 +12,7 @@ use jiggler_uring::internal::job::retry::{Course, FailureTimes, Fate, Plan, deci
 use jiggler_uring::internal::job::{Schema, TimeUnit};
 use jiggler_uring::internal::wire::heartbeat_key::{Heartbeat, Poller};
 use jiggler_uring::internal::wire::keys::SIDEKIQ;
+use jiggler_uring::internal::wire::sidekiq_metrics::{ClassRuns, Spelling};
 use jiggler_uring::internal::wire::sidekiq_process::SidekiqProcess;
 use serde_json::Value;
 
@@ -226,4 +227,33 @@ fn a_process_has_what_the_pages_of_each_version_read() {
         }
     }
     assert_eq!(SIDEKIQ.names().registries.as_ref().unwrap().processes, "processes");
+}
+
+#[test]
+fn metrics_have_the_keys_and_values_that_the_gems_pages_read() {
+    for (version, spelling) in
+        [("7.0.3", Spelling::Seven), ("7.3.10", Spelling::Seven), ("8.1.7", Spelling::Eight)]
+    {
+        // A minute has begun since the job of 16 seconds was counted, in one of them.
+        let captured = capture("server_after_jobs", version);
+        let at = captured["captured_at"].as_f64().unwrap();
+        let mut runs = ClassRuns { executed: 1, ms: 16_000, ..ClassRuns::default() };
+        runs.took[17] = 1;
+        let sums = spelling.sums(at);
+        assert_eq!(sums.len(), if version == "8.1.7" { 2 } else { 1 });
+        for (key, ttl_s) in sums {
+            let found = value(&captured, &key);
+            for (end, sum) in runs.sums() {
+                let found: u64 = found[format!("SleepJob{end}")].as_str().unwrap().parse().unwrap();
+                assert!((sum..=sum + 1).contains(&found), "{version} {key} {end}: {found}");
+            }
+            let keys = captured["keys"].as_array().unwrap();
+            let ttl_ms = keys.iter().find(|entry| entry["key"] == *key).unwrap()["ttl_ms"].as_u64().unwrap();
+            assert!((ttl_s * 1_000 - 60_000..=ttl_s * 1_000).contains(&ttl_ms), "{version} {key}: {ttl_ms}");
+        }
+        let histogram = value(&captured, &spelling.histogram("SleepJob", at));
+        let counters: Vec<char> = histogram.as_str().unwrap().chars().collect();
+        let counted: Vec<(usize, u64)> = runs.buckets().collect();
+        assert_eq!(counted, [(counters.len() / 2 - 1, u64::from(counters[counters.len() - 1]))]);
+    }
 }

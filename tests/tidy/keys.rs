@@ -16,8 +16,7 @@ const DIALECT_PLACES: &[&str] = &[
     "src/server/carry_out.rs",
     "src/admin/database.rs",
     // A client that a program creates.
-    "src/client/spelling.rs",
-    "src/client/mod.rs",
+    "src/client/",
     // What flags and files say.
     "src/config/",
     "src/cli/",

@@ -12,7 +12,7 @@ use super::{REDIS_COMMANDS, root, source, src};
 const NO_RIGHT: &[&str] = &["AUTH", "HELLO", "CLIENT", "MEMORY", "SCRIPT", "COMMAND", "CONFIG"];
 
 /// Called only for operators, by commands that run as their user: [`rights`] names them next to the table.
-const OF_OPERATORS: &[&str] = &["PTTL", "SSCAN"];
+const OF_OPERATORS: &[&str] = &["PTTL", "SSCAN", "SMEMBERS"];
 
 /// Named by the connection layer or by subcommand, so the word search below does not find them.
 const BY_OTHER_WORDS: &[&str] =

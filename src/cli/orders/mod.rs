@@ -18,6 +18,8 @@ mod pause;
 mod prune;
 // Periodic jobs.
 mod cron;
+// A job without a queue.
+mod run;
 
 mod value;
 
@@ -29,6 +31,7 @@ use crate::config::Config;
 
 pub(super) use cancel::{CANCEL, CancelArgs};
 pub(super) use enqueue::{ENQUEUE, EnqueueArgs};
+pub(super) use run::{RUN, command as run_command};
 pub(super) use summary::{SUMMARY, SummaryArgs};
 
 pub use act::ActOrder;
@@ -40,6 +43,7 @@ pub use jobs::JobsOrder;
 pub use pause::PauseOrder;
 pub use prune::PruneOrder;
 pub use queues::QueuesOrder;
+pub use run::RunOrder;
 pub use show::{ProgressOrder, ShowOrder};
 pub use summary::SummaryOrder;
 pub use why::WhyOrder;
@@ -94,6 +98,7 @@ pub(super) fn invocation(
         pause::PAUSE => PauseOrder::pause(matches, redis_url).map(Invocation::Pause),
         pause::RESUME => PauseOrder::resume(matches, redis_url).map(Invocation::Pause),
         prune::PRUNE => PruneOrder::from_matches(matches, redis_url).map(Invocation::Prune),
+        RUN => RunOrder::from_matches(matches, config).map(Invocation::Run),
         cron::CRON => CronOrder::from_matches(matches, redis_url).map(Invocation::Cron),
         // The only one left.
         _ => SummaryOrder::from_matches(matches, redis_url).map(Invocation::Summary),

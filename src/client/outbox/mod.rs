@@ -109,7 +109,7 @@ impl Outbox {
     /// # Errors
     /// [`Error::Outbox`].
     pub fn open_with(path: impl AsRef<Path>, url: &RedisUrl, options: OutboxOptions) -> Result<Self, Error> {
-        let (path, spelling) = (path.as_ref(), Spelling::usual(url));
+        let (path, spelling) = (path.as_ref(), Spelling::of(options.dialect, url));
         let failed = |cause| Error::Outbox { may_have_pushed: false, cause };
         let journal = Journal::open(path, &options).map_err(failed)?;
         let rejected = Rejected::open(path, &options).map_err(failed)?;

@@ -1,5 +1,6 @@
 //! How an outbox behaves, and what it reports about itself.
 
+use super::super::Dialect;
 use crate::limits::{OUTBOX_BYTES, OUTBOX_JOBS, OUTBOX_PATIENCE};
 use crate::net::blocking::BlockingOptions;
 
@@ -15,6 +16,18 @@ pub struct OutboxOptions {
     pub durability: Durability,
     /// How to connect, and how long Redis may take to answer before it counts as away. Default: [`OUTBOX_PATIENCE`] each.
     pub connection: BlockingOptions,
+    /// Whose programs share the Redis. Default: those of `jiggler`.
+    pub dialect: Dialect,
+}
+
+impl OutboxOptions {
+    /// The same for a Redis that programs of this gem share; see [`Client::speaking`](super::super::Client::speaking). What
+    /// waits in a journal was written for one gem, so empty it before it is opened for another.
+    #[must_use]
+    pub fn speaking(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
+    }
 }
 
 impl Default for OutboxOptions {
@@ -28,6 +41,7 @@ impl Default for OutboxOptions {
                 call_timeout: OUTBOX_PATIENCE,
                 ..BlockingOptions::default()
             },
+            dialect: Dialect::default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::thread;
 use tempfile::TempDir;
 
 use super::*;
-use crate::client::Client;
+use crate::client::{Client, Dialect};
 use crate::own_redis::OwnRedis;
 
 const NOWHERE: &str = "unix:///nonexistent/redis.sock";
@@ -235,4 +235,27 @@ fn many_jobs_for_later_are_kept_and_pushed_like_one() {
     let scores = redis.strings(&[b"ZRANGE", b"jiggler:set:scheduled", b"0", b"-1", b"WITHSCORES"]);
     let scores: Vec<&str> = scores.iter().skip(1).step_by(2).map(String::as_str).collect();
     assert_eq!(scores, ["2000000000", "2000000000", "2000000000", "3000000000", "3000000000"]);
+}
+
+#[test]
+fn an_outbox_that_speaks_sidekiqs_dialect_writes_its_keys_and_payloads_also_from_the_journal() {
+    let (redis, directory) = (OwnRedis::start(), tempfile::tempdir().unwrap());
+    let options = || OutboxOptions::default().speaking(Dialect::Sidekiq);
+    let away = open(&directory, NOWHERE, options());
+    assert_eq!(away.enqueue(&job(1)).unwrap().place, Place::Journal);
+    away.enqueue_at(1e10, &job(2)).unwrap();
+    drop(away);
+    let outbox = open(&directory, &redis.url_text(), options());
+    assert!(outbox.flush(Duration::from_secs(30)));
+    let accepted = outbox.enqueue(&job(3)).unwrap();
+    assert_eq!((accepted.jid.len(), accepted.place), (24, Place::Redis));
+    let stored = redis.strings(&[b"LRANGE", b"queue:default", b"0", b"-1"]);
+    assert!(
+        stored.len() == 2 && stored.iter().all(|payload| payload.contains(r#""class":"N""#)),
+        "{stored:?}"
+    );
+    assert_eq!(redis.strings(&[b"SMEMBERS", b"queues"]), ["default"]);
+    let later = redis.strings(&[b"ZRANGE", b"schedule", b"0", b"-1"]);
+    assert!(later.len() == 1 && !later[0].contains("enqueued_at"), "{later:?}");
+    assert_eq!(redis.strings(&[b"KEYS", b"queue:*"]), ["queue:default"]);
 }

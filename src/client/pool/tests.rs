@@ -135,3 +135,25 @@ fn a_pool_may_be_made_while_redis_is_away() {
     assert!(matches!(error, Error::Connect(_)) && error.may_heal() && !error.may_have_pushed(), "{error}");
     assert_eq!(pool.connections(), (0, 0));
 }
+
+#[test]
+fn handles_of_one_pool_may_speak_each_their_dialect() {
+    let redis = OwnRedis::start();
+    let usual = pool(&redis, 1);
+    let sidekiq = usual.clone().speaking(Dialect::Sidekiq);
+    for number in 0..2 {
+        usual.enqueue(&job(number)).unwrap();
+        sidekiq.enqueue(&job(number)).unwrap();
+    }
+    sidekiq.enqueue_bulk((0..3).map(job)).unwrap();
+    sidekiq.enqueue_at(1e10, &job(9)).unwrap();
+    assert_eq!((length(&redis, "default"), open(&redis)), (2, 1));
+    let stored = redis.strings(&[b"LRANGE", b"queue:default", b"0", b"-1"]);
+    assert!(
+        stored.len() == 5 && stored.iter().all(|payload| payload.contains(r#""class":"N""#)),
+        "{stored:?}"
+    );
+    assert!(stored.iter().all(|payload| payload.contains("\"enqueued_at\":")), "{stored:?}");
+    assert_eq!(redis.strings(&[b"SMEMBERS", b"queues"]), ["default"]);
+    assert_eq!(redis.run(&[b"ZCARD", b"schedule"]).as_integer().unwrap(), 1);
+}

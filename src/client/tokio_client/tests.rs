@@ -226,3 +226,23 @@ fn an_order_is_sent_or_withdrawn_and_never_both() {
     });
     assert_eq!(numbers(&redis, "default"), [1]);
 }
+
+#[test]
+fn a_handle_that_speaks_sidekiqs_dialect_writes_its_keys_and_payloads() {
+    let redis = OwnRedis::start();
+    run(&redis, async |client| {
+        let sidekiq = client.clone().speaking(Dialect::Sidekiq);
+        let jid = sidekiq.enqueue(&job(0).queue_named("img").unwrap()).await.unwrap();
+        assert_eq!(jid.len(), 24);
+        assert_eq!(sidekiq.enqueue_bulk((1..2_500).map(job)).await.unwrap(), 2_499);
+        sidekiq.enqueue_in(Duration::from_secs(60), &job(7)).await.unwrap();
+        client.enqueue(&job(8)).await.unwrap();
+    });
+    let stored = redis.strings(&[b"LRANGE", b"queue:img", b"0", b"-1"]);
+    assert!(stored.len() == 1 && stored[0].starts_with(r#"{"class":"N","args":[0],"#), "{stored:?}");
+    assert_eq!(redis.run(&[b"LLEN", b"queue:default"]).as_integer().unwrap(), 2_499);
+    assert_eq!(redis.run(&[b"ZCARD", b"schedule"]).as_integer().unwrap(), 1);
+    let mut queues = redis.strings(&[b"SMEMBERS", b"queues"]);
+    queues.sort_unstable();
+    assert_eq!((queues, numbers(&redis, "default")), (vec!["default".to_owned(), "img".to_owned()], vec![8]));
+}

@@ -1,8 +1,8 @@
 //! The rows of the table of options.
 
 use super::{
-    Allowed, BALANCE_WORDS, Change, DIALECT_WORDS, DefaultValue, LOG_FORMAT_WORDS, MODE_WORDS, OptionId,
-    OptionSpec, UNKNOWN_WORDS,
+    Allowed, BALANCE_WORDS, Change, DIALECT_WORDS, DefaultValue, LOG_FORMAT_WORDS, METRICS_WORDS, MODE_WORDS,
+    OptionId, OptionSpec, UNKNOWN_WORDS,
 };
 use crate::limits::{
     CONCURRENCY_MAX, CORES_MAX, DEAD_JOBS_CONFIGURED_MAX, DEAD_JOBS_MAX, DEAD_TIMEOUT, DEAD_TIMEOUT_MAX,
@@ -151,6 +151,16 @@ pub const OPTIONS: &[OptionSpec] = &[
         ..BASE
     },
     OptionSpec {
+        id: OptionId::SidekiqMetrics,
+        key: "sidekiq_metrics",
+        flag: Some("sidekiq-metrics"),
+        value_name: "VERSION",
+        default: DefaultValue::Text("8"),
+        allowed: Allowed::Words(METRICS_WORDS),
+        help: "For the metrics pages of which version of sidekiq to count, in its dialect",
+        ..BASE
+    },
+    OptionSpec {
         id: OptionId::Mode,
         key: "mode",
         flag: Some("mode"),
@@ -163,6 +173,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         id: OptionId::DefaultRetries,
         key: "default_retries",
+        gem_key: Some("max_retries"),
         flag: Some("default-retries"),
         value_name: "N",
         default: DefaultValue::Later("the program's own number, or that of the gem: 0, of sidekiq 25"),
@@ -329,6 +340,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         id: OptionId::PollInterval,
         key: "poll_interval",
+        gem_key: Some("average_scheduled_poll_interval"),
         default: DefaultValue::Number(POLL_INTERVAL.as_secs()),
         allowed: Allowed::Decimal { min: 1, max: POLL_INTERVAL_MAX.as_secs() },
         help: "Mean seconds between two looks at the retry and scheduled sets",
@@ -347,6 +359,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         id: OptionId::MaxDeadJobs,
         key: "max_dead_jobs",
+        gem_key: Some("dead_max_jobs"),
         default: DefaultValue::Number(DEAD_JOBS_MAX),
         allowed: Allowed::Number { min: 1, max: DEAD_JOBS_CONFIGURED_MAX },
         help: "Entries the dead set keeps",
@@ -356,6 +369,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         id: OptionId::DeadTimeout,
         key: "dead_timeout",
+        gem_key: Some("dead_timeout_in_seconds"),
         default: DefaultValue::Number(DEAD_TIMEOUT.as_secs()),
         allowed: Allowed::Number { min: 1, max: DEAD_TIMEOUT_MAX.as_secs() },
         help: "Seconds an entry stays in the dead set",
@@ -370,4 +384,10 @@ pub const OPTIONS: &[OptionSpec] = &[
     unused("client_async"),
     unused("client_redis_pool"),
     unused("strict"),
+    // Of Sidekiq.
+    unused("pidfile"),
+    unused("logfile"),
+    unused("daemon"),
+    unused("index"),
+    unused("labels"),
 ];

@@ -92,6 +92,8 @@ pub(super) struct Shown {
     heartbeat: Option<(Instant, Rc<Presence>, &'static str)>,
     /// The figures as last written, and when.
     figures: (String, Option<Instant>),
+    /// The places of the running jobs that the last heartbeat listed for programs of others.
+    listed: Vec<String>,
 }
 
 impl Shown {
@@ -116,7 +118,8 @@ impl Shown {
         // Taken together, before anything is awaited: a change meanwhile makes another beat due.
         let (presence, phase) = (control.settings.presence(), phase_name(control));
         let jobs = control.shards.running_jobs(&control.options.stats, || control.now()).await;
-        let doing = doing(control, &presence, &jobs);
+        let mut doing = doing(control, &presence, &jobs);
+        doing.gone = self.listed.iter().filter(|worker| !doing.lists(worker)).cloned().collect();
         let figures = figures(control, jobs).to_json();
         let stale = self.figures.1.is_none_or(|written| now - written >= FIGURES_INTERVAL_MAX);
         Heartbeat {
@@ -140,6 +143,7 @@ impl Shown {
         if heartbeat.writes_figures {
             self.figures = (heartbeat.figures, Some(at));
         }
+        self.listed = heartbeat.doing.work.into_iter().map(|work| work.worker).collect();
         self.heartbeat = Some((at, heartbeat.presence, heartbeat.phase));
     }
 }

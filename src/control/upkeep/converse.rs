@@ -9,7 +9,8 @@ use super::super::steering;
 use super::Upkeep;
 use crate::net::Error;
 use crate::resp::{self, Reply};
-use crate::store::process::{self, DayCounts};
+use crate::store::metrics::Minute;
+use crate::store::process::{self, Told};
 use crate::wire::Presence;
 
 impl Upkeep {
@@ -21,15 +22,30 @@ impl Upkeep {
         if !process::converses(&presence) {
             return Ok(());
         }
-        let (counts, now) = (control.uncounted(), control.now());
+        let metrics = self.metrics.due(control, process::metrics_for(&presence), control.now()).await;
+        let told = Told { counts: control.uncounted(), now: control.now(), expiring: control.expiring() };
         // Before it is known: counting some less after a lost line is better than counting them again with each beat.
-        control.note_counted(counts);
-        let replies = link.replies(|_, requests| process::converse(&presence, counts, now, requests)).await?;
-        if let Some(signal) = replies.first().map(process::read_asked).transpose()?.flatten() {
+        control.note_counted(told.counts);
+        let replies = link
+            .replies(|_, requests| process::converse(&presence, told, metrics.as_ref(), requests))
+            .await?;
+        control.note_expiring(told.expires());
+        let asked = process::read_asked(&presence, &replies)?;
+        if let Some(signal) = asked.signal {
             // Not part of the beat, which is dropped when the time of a stop is over.
             steering::obey_aside(control, signal);
         }
+        if let Some(paused) = asked.paused {
+            control.note_paused_by_others(paused);
+        }
         self.judge(replies)
+    }
+
+    /// What is left to tell at the end. Noted before it is known: what is said again must not count it twice.
+    pub(super) fn last_words(&mut self, control: &Control, presence: &Presence) -> (Told, Option<Minute>) {
+        let told = Told { counts: control.uncounted(), now: control.now(), expiring: control.expiring() };
+        control.note_counted(told.counts);
+        (told, self.metrics.last(control, process::metrics_for(presence), told.now))
     }
 
     /// The first error of these replies. A spoilt key is none: it is named once, and the rest of the beat has been written.
@@ -55,5 +71,5 @@ impl Upkeep {
 
 /// Removes the form in which the process showed itself before, over the connection that wrote it. If that fails it expires.
 pub(super) async fn leave(mut link: ControlLink, before: &Presence) {
-    let _gone = link.call(|_, requests| process::farewell(before, DayCounts::default(), 0.0, requests)).await;
+    let _gone = link.call(|_, requests| process::farewell(before, Told::default(), None, requests)).await;
 }

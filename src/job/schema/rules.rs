@@ -50,6 +50,15 @@ impl Schema {
         }
     }
 
+    /// The payload of a failed job that an operator has run again at once; `None`: as it is. The gem sidekiq does not count
+    /// the failure before.
+    pub(crate) fn retried_by_hand(self, raw: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Jiggler => None,
+            Self::Sidekiq(_) => sidekiq::with_one_retry_less(raw),
+        }
+    }
+
     /// Whether the payload itself says until when it is retried, whatever number of retries it has.
     pub(crate) fn retries_by_time(self, raw: &[u8]) -> bool {
         match self {

@@ -8,7 +8,7 @@ use miniz_oxide::deflate::compress_to_vec_zlib;
 use serde_json::value::RawValue;
 
 use super::{Envelope, MemberNames, PushText};
-use crate::job::amend::{FieldValue, write_value};
+use crate::job::amend::{FieldValue, amend, write_value};
 use crate::job::members::member;
 use crate::limits::{STORED_BACKTRACE_BYTES_MAX, STORED_BACKTRACE_LINES_MAX};
 
@@ -114,6 +114,12 @@ impl TimeUnit {
             Self::Milliseconds => FieldValue::Count((seconds * 1e3 + 0.5) as u64),
         }
     }
+}
+
+/// The payload with its count of retries lowered by one, which may be below 0 then; `None` if it has none.
+pub(super) fn with_one_retry_less(raw: &[u8]) -> Option<Vec<u8>> {
+    let count = member::<i64>(raw, RETRY_COUNT)?.saturating_sub(1).to_string();
+    amend(raw, &[(RETRY_COUNT, FieldValue::Json(&count))]).ok()
 }
 
 /// Reads a time: Unix seconds, and the unit in which it is written.

@@ -132,7 +132,11 @@ if (statSync(path).isDirectory()) {
   const about = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8'));
   path = join(path, about.main ?? 'index.mjs');
 }
-const app = await import(pathToFileURL(path));
+// Node's own report ends with its version; the reason of the end is to be the last thing that is not indented.
+const app = await import(pathToFileURL(path)).catch((error) => {
+  console.error(error?.stack ?? error);
+  process.exit(1);
+});
 const lines = createInterface({ input: socket, crlfDelay: Infinity });
 lines.on('line', (line) => hear(app, JSON.parse(line)));
 lines.on('close', () => process.exit(0));

@@ -24,7 +24,7 @@ end
 
 -- renewed(job, now): the payload as it is pushed to its queue, at that Unix time. Where a registry of queues is kept, the time of
 -- the push is in it, so that pages know how long it waits: the last member of that name gets the new time, in its own unit
--- (whole numbers are milliseconds), or there is a new member.
+-- (whole numbers are milliseconds), or there is a new member. Some write the member before there is a time: null.
 local function renewed(job, now)
   if not QUEUES or string.byte(job, 1) ~= 123 then return job end
   local place, first, last, old
@@ -33,11 +33,12 @@ local function renewed(job, now)
     place = string.find(job, '"enqueued_at":', from, true)
     if place then
       local s, e, text = string.find(job, '^"enqueued_at":([%d.eE+-]+)', place)
+      if not s then s, e, text = string.find(job, '^"enqueued_at":(null)', place) end
       if s and string.find(job, '^[{,]', place - 1) then first, last, old = s + 14, e, text end
       from = place + 1
     end
   until not place
-  local unit = old or string.match(job, ',"created_at":([%d.eE+-]+)[,}]')
+  local unit = old ~= 'null' and old or string.match(job, ',"created_at":([%d.eE+-]+)[,}]')
   local is_whole = unit and string.find(unit, '^%d+$') and #unit > 11
   local stamp = is_whole and string.format('%.0f', now * 1000) or string.format('%.6f', now)
   if first and ends_plainly(job, last + 1) then return string.sub(job, 1, first - 1) .. stamp .. string.sub(job, last + 1) end

@@ -40,6 +40,7 @@ impl Survey {
             }
             // Whatever else is stored there pauses nothing.
             Asked::Paused => self.paused = paused::read(reply).unwrap_or_default().still(self.now()),
+            Asked::PausedByOthers => self.paused.queues.extend(paused::read_of_others(reply)),
             Asked::Page(number) => self.accept_page(number, reply)?,
             Asked::Heartbeats(page) => {
                 let values = reply.as_array().map_err(at(heartbeat_key::SERVER_PREFIX))?;

@@ -55,21 +55,21 @@ impl Chrome {
             complaints: Vec::new(),
             _folder: folder,
         };
-        let pages = chrome.call("Target.getTargets", json!({}));
+        let pages = chrome.call("Target.getTargets", &json!({}));
         let page =
             pages["targetInfos"].as_array().unwrap().iter().find(|info| info["type"] == "page").unwrap();
         let attached =
-            chrome.call("Target.attachToTarget", json!({"targetId": page["targetId"], "flatten": true}));
+            chrome.call("Target.attachToTarget", &json!({"targetId": page["targetId"], "flatten": true}));
         chrome.session = attached["sessionId"].as_str().unwrap().to_owned();
         for domain in ["Page", "Runtime", "Log", "Network"] {
-            chrome.call(&format!("{domain}.enable"), json!({}));
+            chrome.call(&format!("{domain}.enable"), &json!({}));
         }
         chrome
     }
 
     /// Calls a method and returns its result.
     #[track_caller]
-    pub(crate) fn call(&mut self, method: &str, parameters: Value) -> Value {
+    pub(crate) fn call(&mut self, method: &str, parameters: &Value) -> Value {
         self.last += 1;
         let mut message = json!({"id": self.last, "method": method, "params": parameters});
         if !self.session.is_empty() {
@@ -102,7 +102,7 @@ impl Chrome {
     /// Opens an address and waits until it is loaded.
     #[track_caller]
     pub(crate) fn open(&mut self, address: &str) {
-        let found = self.call("Page.navigate", json!({"url": address}));
+        let found = self.call("Page.navigate", &json!({"url": address}));
         assert!(found["errorText"].is_null(), "{address}: {found}");
         self.wait("document.readyState === 'complete'");
     }
@@ -111,7 +111,7 @@ impl Chrome {
     #[track_caller]
     pub(crate) fn eval(&mut self, expression: &str) -> Value {
         let asked = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
-        let found = self.call("Runtime.evaluate", asked);
+        let found = self.call("Runtime.evaluate", &asked);
         assert!(found["exceptionDetails"].is_null(), "{expression}: {found}");
         found["result"]["value"].clone()
     }
@@ -122,22 +122,22 @@ impl Chrome {
         crate::harness::wait::wait_until(expression, || {
             // Between two pages there is nothing to ask.
             let asked = json!({"expression": expression, "returnByValue": true});
-            self.call("Runtime.evaluate", asked)["result"]["value"] == true
+            self.call("Runtime.evaluate", &asked)["result"]["value"] == true
         });
     }
 
     /// How wide and high the window is, and whether the system is dark.
     pub(crate) fn look(&mut self, width: u32, height: u32, dark: bool) {
         let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700});
-        self.call("Emulation.setDeviceMetricsOverride", size);
+        self.call("Emulation.setDeviceMetricsOverride", &size);
         let scheme = if dark { "dark" } else { "light" };
         let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-        self.call("Emulation.setEmulatedMedia", media);
+        self.call("Emulation.setEmulatedMedia", &media);
     }
 
     /// Whether scripts run.
     pub(crate) fn scripts(&mut self, run: bool) {
-        self.call("Emulation.setScriptExecutionDisabled", json!({"value": !run}));
+        self.call("Emulation.setScriptExecutionDisabled", &json!({"value": !run}));
     }
 
     /// Presses a key.
@@ -146,13 +146,13 @@ impl Chrome {
         for kind in ["keyDown", "keyUp"] {
             let event =
                 json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text});
-            self.call("Input.dispatchKeyEvent", event);
+            self.call("Input.dispatchKeyEvent", &event);
         }
     }
 
     /// A picture of the page.
     pub(crate) fn picture(&mut self, file: &Path) {
-        let shot = self.call("Page.captureScreenshot", json!({"format": "png"}));
+        let shot = self.call("Page.captureScreenshot", &json!({"format": "png"}));
         std::fs::write(file, STANDARD.decode(shot["data"].as_str().unwrap()).unwrap()).unwrap();
     }
 }

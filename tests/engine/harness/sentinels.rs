@@ -125,7 +125,7 @@ fn launch(directory: &Path, number: usize, primary_port: u16, quorum: usize, way
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
-            .expect("redis-server must be installed");
+            .unwrap_or_else(|error| panic!("redis-server must be installed: {error}"));
         loop {
             if child.try_wait().unwrap().is_some() {
                 return None;

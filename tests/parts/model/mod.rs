@@ -15,6 +15,8 @@ mod world;
 
 use jiggler_uring::internal::net::blocking::BlockingConnection;
 use jiggler_uring::internal::store::scripts::Script;
+use jiggler_uring::internal::wire::Keyspace;
+use jiggler_uring::internal::wire::keys::{JIGGLER, SIDEKIQ};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 use crate::own_redis::OwnRedis;
@@ -27,26 +29,37 @@ const CASES: u32 = 800;
 /// Cases within which a mutant must be caught.
 const MUTANT_CASES: u32 = 400;
 
-fn play(conn: &mut BlockingConnection, case: &Case, mutation: Option<Mutation>) -> Verdict {
-    let mut world = World::new(conn, case, mutation);
+fn play(keys: Keyspace, conn: &mut BlockingConnection, case: &Case, mutation: Option<Mutation>) -> Verdict {
+    let mut world = World::new(keys, conn, case, mutation);
     for (number, step) in case.steps.iter().enumerate() {
         world.step(step).map_err(|error| format!("after step {number}, {step:?}: {error}"))?;
     }
     world.drain().map_err(|error| format!("while draining: {error}"))
 }
 
-fn check(runner: &mut TestRunner, mutation: Option<Mutation>) -> Result<(), TestError<Case>> {
+fn check(keys: Keyspace, runner: &mut TestRunner, mutation: Option<Mutation>) -> Result<(), TestError<Case>> {
     let redis = OwnRedis::start();
     let conn = std::cell::RefCell::new(redis.connect());
-    runner
-        .run(&ops::case(), |case| play(&mut conn.borrow_mut(), &case, mutation).map_err(TestCaseError::fail))
+    runner.run(&ops::case(), |case| {
+        play(keys, &mut conn.borrow_mut(), &case, mutation).map_err(TestCaseError::fail)
+    })
 }
 
 #[test]
 fn no_job_is_lost_acked_unrun_or_duplicated_whatever_gets_lost() {
     let cases = std::env::var("MODEL_CASES").map_or(CASES, |text| text.parse().unwrap());
     let config = Config { cases, failure_persistence: None, ..Config::default() };
-    if let Err(error) = check(&mut TestRunner::new(config), None) {
+    if let Err(error) = check(JIGGLER, &mut TestRunner::new(config), None) {
+        panic!("{error}");
+    }
+}
+
+/// The same beside Sidekiq's programs, where queues are registered too.
+#[test]
+fn no_job_is_lost_acked_unrun_or_duplicated_beside_sidekiq_either() {
+    let cases = std::env::var("MODEL_CASES").map_or(CASES / 2, |text| text.parse().unwrap());
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    if let Err(error) = check(SIDEKIQ, &mut TestRunner::new(config), None) {
         panic!("{error}");
     }
 }
@@ -56,7 +69,7 @@ fn caught(mutation: Mutation, reason: &str) {
     let config =
         Config { cases: MUTANT_CASES, failure_persistence: None, max_shrink_iters: 0, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    match check(&mut TestRunner::new_with_rng(config, rng), Some(mutation)) {
+    match check(JIGGLER, &mut TestRunner::new_with_rng(config, rng), Some(mutation)) {
         Err(TestError::Fail(found, _)) => {
             assert!(found.message().contains(reason), "caught, but not for {reason:?}: {found}");
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiggler_uring::internal::store::turn::Destination;
-use jiggler_uring::internal::wire::{in_flight, keys::JIGGLER};
+use jiggler_uring::internal::wire::in_flight;
 
 use super::state::{Content, Database};
 use super::world::{Verdict, World, ensure};
@@ -45,7 +45,7 @@ fn in_flight(world: &World<'_>, db: &Database) -> Verdict {
     for stay in world.stays.iter().filter(|stay| !stay.ended) {
         expected.entry(&stay.key).or_default().push(&stay.raw);
     }
-    for (key, content) in db.own_keys() {
+    for (key, content) in db.own_keys(world.keys) {
         let Content::List(elements) = content else { continue };
         let mut found: Vec<&[u8]> = elements.iter().map(Vec::as_slice).collect();
         let mut wanted = expected.remove(key.as_str()).unwrap_or_default();
@@ -65,7 +65,7 @@ fn in_flight(world: &World<'_>, db: &Database) -> Verdict {
 /// The sets hold every failure once, and nothing else.
 fn failures(world: &World<'_>, db: &Database) -> Verdict {
     for (set, to) in
-        [(JIGGLER.names().retries, Destination::Retries), (JIGGLER.names().dead, Destination::Dead)]
+        [(world.keys.names().retries, Destination::Retries), (world.keys.names().dead, Destination::Dead)]
     {
         let mut found = db.set(set).to_vec();
         let of_set = world.moved.iter().filter(|(destination, _)| *destination == to);
@@ -82,7 +82,7 @@ fn failures(world: &World<'_>, db: &Database) -> Verdict {
 /// Counters are exact, whatever replies were lost.
 fn counters(world: &World<'_>, db: &Database) -> Verdict {
     for (key, wanted) in
-        [(JIGGLER.names().processed, world.processed), (JIGGLER.names().failures, world.failed)]
+        [(world.keys.names().processed, world.processed), (world.keys.names().failures, world.failed)]
     {
         let found = db.counter(key);
         ensure(found == wanted, || format!("{key} is {found}, not {wanted}"))?;
@@ -103,18 +103,26 @@ pub(crate) fn handed_back_in_order(queue: &[Vec<u8>], batch: &[Vec<u8>], after: 
     Ok(())
 }
 
+/// Where a registry of queues is kept, each queue that has got jobs back is in it.
+pub(crate) fn registered(world: &World<'_>, db: &Database, list: &str) -> Verdict {
+    let Some(registries) = &world.keys.names().registries else { return Ok(()) };
+    let name = list.strip_prefix(world.keys.names().list_prefix).unwrap_or_default();
+    let is_known = db.set(registries.queues).iter().any(|known| known == name.as_bytes());
+    ensure(is_known, || format!("{list} has jobs again, and no page would show it"))
+}
+
 /// A drained system holds sets, counters, fences, and what crashed or fenced shards left; nothing more.
 pub(crate) fn nothing_left(world: &mut World<'_>) -> Verdict {
     let db = Database::read(world.conn);
     let living: Vec<&[u8]> =
         world.shards.iter().flat_map(|shard| shard.context.queues.iter()).map(|keys| &*keys.index).collect();
-    for (key, content) in db.own_keys() {
+    for (key, content) in db.own_keys(world.keys) {
         if matches!(content, Content::Text(text) if text == b"left") {
             continue;
         }
         let left = living.iter().any(|index| key.as_bytes().starts_with(index));
         ensure(!left, || format!("{key} is left behind\n{db:?}"))?;
     }
-    let queues = db.0.keys().filter(|key| key.starts_with(JIGGLER.names().list_prefix)).count();
+    let queues = db.0.keys().filter(|key| key.starts_with(world.keys.names().list_prefix)).count();
     ensure(queues == 0, || format!("a queue is left\n{db:?}"))
 }

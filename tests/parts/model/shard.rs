@@ -6,13 +6,17 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
+use jiggler_uring::internal::net::blocking::BlockingConnection;
+use jiggler_uring::internal::resp::Requests;
 use jiggler_uring::internal::store::flight::Known;
+use jiggler_uring::internal::store::scripts::{self, Script, Scripts};
 use jiggler_uring::internal::store::turn::{
     BatchName, Destination, Move, QueueKeys, Settlement, TurnContext,
 };
-use jiggler_uring::internal::wire::keys::JIGGLER;
+use jiggler_uring::internal::wire::Keyspace;
 
 use super::ops::Outcome;
+use super::world::Mutation;
 
 /// Position in the oracle's list of tenures.
 pub(crate) type Tenure = usize;
@@ -78,10 +82,10 @@ pub(crate) struct Knowledge {
 }
 
 impl Shard {
-    pub(crate) fn new(number: usize, queues: &[String]) -> Self {
+    pub(crate) fn new(keys: Keyspace, number: usize, queues: &[String]) -> Self {
         let uuid = format!("{number:012x}");
         let queues: Rc<[QueueKeys]> =
-            queues.iter().map(|name| QueueKeys::new(JIGGLER, name, &uuid, number % 2)).collect();
+            queues.iter().map(|name| QueueKeys::new(keys, name, &uuid, number % 2)).collect();
         let context = TurnContext {
             queues,
             keep_in_flight: true,
@@ -264,4 +268,24 @@ pub(crate) struct Stay {
     pub(crate) raw: Bytes,
     /// Whether it was acked, moved to a set, or handed back.
     pub(crate) ended: bool,
+}
+
+/// The scripts as a server knows them, one of them perhaps changed.
+pub(crate) fn loaded(keys: Keyspace, conn: &mut BlockingConnection, mutation: Option<Mutation>) -> Scripts {
+    let (realm, mut requests) = (keys.shared_realm(), Requests::new());
+    if mutation.is_none() {
+        scripts::load(&realm, &mut requests);
+        return Scripts::read(realm, &conn.call(&requests).unwrap()).unwrap();
+    }
+    for script in Script::ALL {
+        let mut source = script.source().to_owned();
+        if let Some((mutated, text, by)) = mutation
+            && mutated == script
+        {
+            assert!(source.contains(text), "the script no longer contains {text}");
+            source = source.replace(text, by);
+        }
+        requests.command(&[b"SCRIPT", b"LOAD", source.as_bytes()]);
+    }
+    Scripts::read(realm, &conn.call(&requests).unwrap()).unwrap()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiggler_uring::internal::net::blocking::BlockingConnection;
 use jiggler_uring::internal::resp::{Reply, Requests, Value};
-use jiggler_uring::internal::wire::keys::JIGGLER;
+use jiggler_uring::internal::wire::Keyspace;
 
 pub(crate) type Bytes = Vec<u8>;
 
@@ -42,6 +42,7 @@ impl Database {
                 Value::Simple(b"list") => contents.command(&[b"LRANGE", name, b"0", b"-1"]),
                 Value::Simple(b"hash") => contents.command(&[b"HGETALL", name]),
                 Value::Simple(b"zset") => contents.command(&[b"ZRANGE", name, b"0", b"-1"]),
+                Value::Simple(b"set") => contents.command(&[b"SMEMBERS", name]),
                 Value::Simple(b"string") => contents.command(&[b"GET", name]),
                 other => panic!("{}: {other:?}", name.escape_ascii()),
             }
@@ -53,7 +54,7 @@ impl Database {
                 let flat = strings(reply);
                 Content::Hash(flat.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect())
             }
-            Value::Simple(b"zset") => Content::Set(strings(reply)),
+            Value::Simple(b"zset" | b"set") => Content::Set(strings(reply)),
             _ => Content::Text(reply.as_bulk().unwrap().to_vec()),
         };
         Self(names.into_iter().zip(types.iter().zip(&contents).map(content)).collect())
@@ -67,7 +68,7 @@ impl Database {
         }
     }
 
-    /// The members of a sorted set.
+    /// The members of a set, sorted or not.
     pub(crate) fn set(&self, key: &str) -> &[Bytes] {
         match self.0.get(key) {
             Some(Content::Set(members)) => members,
@@ -89,16 +90,13 @@ impl Database {
     }
 
     /// Keys other than the queues, sets and counters that the gem knows too.
-    pub(crate) fn own_keys(&self) -> impl Iterator<Item = (&String, &Content)> {
-        let shared = [
-            JIGGLER.names().retries,
-            JIGGLER.names().dead,
-            JIGGLER.names().processed,
-            JIGGLER.names().failures,
-        ];
-        self.0.iter().filter(move |(key, _)| {
-            !key.starts_with(JIGGLER.names().list_prefix) && !shared.contains(&key.as_str())
-        })
+    pub(crate) fn own_keys(&self, keys: Keyspace) -> impl Iterator<Item = (&String, &Content)> {
+        let names = keys.names();
+        let registry = names.registries.as_ref().map_or("", |registries| registries.queues);
+        let shared = [names.retries, names.dead, names.processed, names.failures, registry];
+        self.0
+            .iter()
+            .filter(move |(key, _)| !key.starts_with(names.list_prefix) && !shared.contains(&key.as_str()))
     }
 }
 

@@ -11,11 +11,11 @@ use jiggler_uring::internal::resp::{Reply, Requests};
 use jiggler_uring::internal::store::flight::{self, Known};
 use jiggler_uring::internal::store::scripts::{Script, Scripts};
 use jiggler_uring::internal::store::turn::{BatchName, Destination, Turn, TurnReply};
-use jiggler_uring::internal::wire::keys::JIGGLER;
+use jiggler_uring::internal::wire::Keyspace;
 
 use super::ops::{Case, Fate, Step};
 use super::oracle;
-use super::shard::{End, Knowledge, Report, Shard, State, Stay};
+use super::shard::{End, Knowledge, Report, Shard, State, Stay, loaded};
 use super::state::{Database, one};
 
 /// A change to a script's text: which script, what, by what.
@@ -25,6 +25,7 @@ pub(crate) type Mutation = (Script, &'static str, &'static str);
 pub(crate) type Verdict = Result<(), String>;
 
 pub(crate) struct World<'a> {
+    pub(crate) keys: Keyspace,
     pub(crate) conn: &'a mut BlockingConnection,
     pub(super) scripts: Scripts,
     mutation: Option<Mutation>,
@@ -63,12 +64,18 @@ pub(crate) fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Verdict
 }
 
 impl<'a> World<'a> {
-    pub(crate) fn new(conn: &'a mut BlockingConnection, case: &Case, mutation: Option<Mutation>) -> Self {
+    pub(crate) fn new(
+        keys: Keyspace,
+        conn: &'a mut BlockingConnection,
+        case: &Case,
+        mutation: Option<Mutation>,
+    ) -> Self {
         one(conn, &[b"FLUSHDB"]);
-        let scripts = load(conn, mutation);
+        let scripts = loaded(keys, conn, mutation);
         let queues: Vec<String> = (0..case.queues).map(|at| format!("q{at}")).collect();
-        let shards = (0..case.shards).map(|number| Shard::new(number, &queues)).collect();
+        let shards = (0..case.shards).map(|number| Shard::new(keys, number, &queues)).collect();
         Self {
+            keys,
             conn,
             scripts,
             mutation,
@@ -121,7 +128,7 @@ impl<'a> World<'a> {
                 jid
             }
         };
-        let key = JIGGLER.queue(&self.queues[queue % self.queues.len()]);
+        let key = self.keys.queue(&self.queues[queue % self.queues.len()]);
         for _ in 0..copies {
             one(self.conn, &[b"LPUSH", key.as_bytes(), &self.payloads[at].raw]);
             self.payloads[at].accepted += 1;
@@ -151,7 +158,7 @@ impl<'a> World<'a> {
             Fate::Noscript => {
                 one(self.conn, &[b"SCRIPT", b"FLUSH"]);
                 self.refused(&sent.requests, "NOSCRIPT")?;
-                self.scripts = load(self.conn, self.mutation);
+                self.scripts = loaded(self.keys, self.conn, self.mutation);
                 self.executed(at, &mut sent, true)
             }
             Fate::ReplyLost => {
@@ -178,7 +185,7 @@ impl<'a> World<'a> {
             ensure(fetched.error.is_none() && fetched.oversize == 0, || format!("{:?}", fetched.error))?;
             let name = BatchName::Turn(sent.number);
             let key = self.shards[at].key(fetched.queue, name);
-            let waiting = before.list(&JIGGLER.queue(&self.queues[fetched.queue]));
+            let waiting = before.list(&self.keys.queue(&self.queues[fetched.queue]));
             let oldest: Vec<&[u8]> =
                 waiting.iter().rev().take(fetched.payloads.len()).map(Vec::as_slice).collect();
             ensure(oldest == fetched.payloads, || "a turn did not take the oldest jobs in order".to_owned())?;
@@ -261,7 +268,7 @@ impl<'a> World<'a> {
 
     fn reconcile(&mut self, at: usize, queue: usize, name: BatchName, knowledge: &Knowledge) -> Verdict {
         let shard = &mut self.shards[at];
-        let (list, batch) = (JIGGLER.queue(&self.queues[queue]), shard.key(queue, name));
+        let (list, batch) = (self.keys.queue(&self.queues[queue]), shard.key(queue, name));
         let before = Database::read(self.conn);
         let mut requests = Requests::new();
         let (mut handed_back, mut more) = (0, true);
@@ -296,6 +303,9 @@ impl<'a> World<'a> {
             format!("reconcile of {batch} handed {handed_back} jobs back, {back} should be handed back")
         })?;
         oracle::handed_back_in_order(before.list(&list), before.list(&batch), after.list(&list))?;
+        if back > 0 {
+            oracle::registered(self, &after, &list)?;
+        }
         let again = self.conn.call_one(&requests).and_then(|reply| Ok(reply.as_integer()?));
         let third = Database::read(self.conn);
         ensure(again.is_ok_and(|count| count == 0) && third == after, || {
@@ -304,7 +314,7 @@ impl<'a> World<'a> {
     }
 
     fn wait(&mut self, at: usize, queue: usize, seen: bool) -> Verdict {
-        let key = JIGGLER.queue(&self.queues[queue]);
+        let key = self.keys.queue(&self.queues[queue]);
         let length = one(self.conn, &[b"LLEN", key.as_bytes()]).as_integer();
         if !length.is_ok_and(|length| length > 0) {
             return Ok(());
@@ -324,7 +334,7 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn replace(&mut self, at: usize) {
-        self.shards[at] = Shard::new(self.shards_made, &self.queues);
+        self.shards[at] = Shard::new(self.keys, self.shards_made, &self.queues);
         self.shards_made += 1;
     }
 
@@ -351,7 +361,7 @@ impl<'a> World<'a> {
     pub(crate) fn drain(&mut self) -> Verdict {
         let waiting = |world: &mut Self| {
             let db = Database::read(world.conn);
-            world.queues.iter().any(|name| !db.list(&JIGGLER.queue(name)).is_empty())
+            world.queues.iter().any(|name| !db.list(&world.keys.queue(name)).is_empty())
         };
         while waiting(self) || self.shards.iter().any(|shard| !shard.live.is_empty()) {
             for at in 0..self.shards.len() {
@@ -375,19 +385,4 @@ impl<'a> World<'a> {
         oracle::check(self)?;
         oracle::nothing_left(self)
     }
-}
-
-fn load(conn: &mut BlockingConnection, mutation: Option<Mutation>) -> Scripts {
-    let mut requests = Requests::new();
-    for script in Script::ALL {
-        let mut source = script.source().to_owned();
-        if let Some((mutated, text, by)) = mutation
-            && mutated == script
-        {
-            assert!(source.contains(text), "the script no longer contains {text}");
-            source = source.replace(text, by);
-        }
-        requests.command(&[b"SCRIPT", b"LOAD", source.as_bytes()]);
-    }
-    Scripts::read(JIGGLER.shared_realm(), &conn.call(&requests).unwrap()).unwrap()
 }

@@ -1,7 +1,7 @@
 //! Calls of all scripts, each with the keys that it finds.
 
 use jiggler_uring::internal::store::scripts::Script;
-use jiggler_uring::internal::store::{cron, paused};
+use jiggler_uring::internal::store::{cron, metrics, paused};
 
 /// One call of a script, and the keys that it finds.
 pub(super) struct Case {
@@ -240,6 +240,12 @@ pub(super) fn cases() -> Vec<Case> {
             keys: "paused",
             args: "before after bell",
             ..Case::from("pause", paused::source().to_owned())
+        },
+        Case {
+            before: &["HSET sums A|p 5"],
+            keys: "sums",
+            args: "A|ms 7 A|p 1",
+            ..Case::from("metrics", metrics::source().to_owned())
         },
         Case {
             before: &["SET paused before"],

@@ -27,9 +27,8 @@ pub(super) async fn steer(
         report.said.push("It is dead: there is nothing to ask of it.".to_owned());
         return Ok(());
     }
-    let keys = work.source.keys;
-    let mut steering = Steering::new(request, vec![member.clone()]);
-    let write = |requests: &mut _| steering.write_request(keys, work.source.url.database(), requests);
+    let mut steering = Steering::new(work.source.keys, request, vec![member.clone()]);
+    let write = |requests: &mut _| steering.write_request(work.source.url.database(), requests);
     let replies = link.call(&patience(), write).await?;
     steering.read_heard(&replies)?;
     if steering.deaf().next().is_some() {
@@ -45,8 +44,8 @@ pub(super) async fn steer(
                 .push("It was asked; whether it has done so shows on the page of processes.".to_owned());
             return Ok(());
         }
-        let replies = link.call(&patience(), |requests| steering.write_question(keys, requests)).await?;
-        let phases = replies.first().map(Steering::read_phases).transpose()?.unwrap_or_default();
+        let replies = link.call(&patience(), |requests| steering.write_question(requests)).await?;
+        let phases = steering.read_phases(&replies)?;
         for seen in steering.look(phases, begun.elapsed()) {
             match seen {
                 Seen::Done(_, text) => report.said.push(format!("It {text}.")),
