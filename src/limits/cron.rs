@@ -64,8 +64,8 @@ pub const CRON_LIVES_QUEUES: usize = 4;
 /// Pages of a thousand keys that are searched for lists of Ruby servers meanwhile.
 pub const CRON_LIVES_PAGES: usize = 10;
 
-/// Calls of the script in which `cron list` looks for the last runs of a page of entries: what is left then is not known. One
-/// call looks at [`CRON_LIVES_QUEUES`] queues, so those of a page with as many queues as entries are looked at.
+/// Calls of the script in which `cron list` looks for the last runs of a page of entries: what is left then is not known.
+/// One call looks at [`CRON_LIVES_QUEUES`] queues, so those of a page with as many queues as entries are looked at.
 pub const CRON_OUTCOME_ROUNDS: usize = CRON_LIST_PAGE / CRON_LIVES_QUEUES;
 
 /// By how much the clock of a worker that buries a job may be behind that of Redis: the dead set is looked at from so long

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 
+use super::super::error::Error;
+use super::super::{database::Database, table::printable};
 use super::Table;
-use crate::admin::error::Error;
-use crate::admin::{database::Database, table::printable};
 use crate::cron::edit::{entry_of, name_of};
 use crate::cron::tick_text;
 use crate::limits::{CRON_LIST_PAGE, CRON_SUMMARY_MAX};
@@ -19,7 +19,7 @@ use crate::view::span::moment;
 ///
 /// # Errors
 /// [`Error::Connect`]
-pub(in crate::admin) fn overview(
+pub(crate) fn overview(
     db: &Database,
     queues: &BTreeSet<String>,
 ) -> Result<Option<Periodic>, Error> {
@@ -74,7 +74,7 @@ fn add(table: &mut Table<'_>, periodic: &mut Periodic) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Output`]
-pub(in crate::admin) fn write(periodic: &Periodic, now: f64, out: &mut dyn Write) -> Result<(), Error> {
+pub(crate) fn write(periodic: &Periodic, now: f64, out: &mut dyn Write) -> Result<(), Error> {
     let Periodic { entries, paused, spoilt, next, trouble } = periodic;
     let counts = [(*paused, "paused"), (*spoilt, "spoilt, which `cron list` names")];
     let counts: Vec<String> = counts

@@ -5,10 +5,10 @@ use std::io::Write;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::super::format::{Format, write_json};
+use super::super::table::printable;
+use super::super::{database::Database, error::Error};
 use super::{Table, tables};
-use crate::admin::format::{Format, write_json};
-use crate::admin::table::printable;
-use crate::admin::{database::Database, error::Error};
 use crate::cron::edit::{entry_of, name_of};
 use crate::cron::{CronEntry, LastRun, Run, first_tick, tick_text};
 use crate::job::Schema;

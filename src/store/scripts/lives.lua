@@ -23,7 +23,7 @@ local bytes_left, calls_left = 0, calls_most
 -- The jids that the call asks for; false, or the place in which one was found: 'retry', 'scheduled', 'dead', 'queue', 'in flight'.
 local sought = {}
 
--- The place that is being looked at; and what is told of each job that is found: its jid and bytes.
+-- The place that is being looked at; and what hears of each job that is found: its jid and bytes.
 local place
 local function tell_of() end
 
