@@ -179,7 +179,7 @@
 //! - With `overlap: skip` a run counts as ended that no key of Redis shows, because its worker runs it at most once, or that
 //!   is out of reach of a bounded look ([`cron::Overlap`]). An entry that no living process declares is shown until its next
 //!   tick. A process that was stopped for hours may push one tick late that `catch_up: none` would have left out, if nobody
-//!   else has claimed it. `summary` does not show the entries.
+//!   else has claimed it. `cron list` does not see either whether such a run has ended.
 //! - A pause that is deleted by hand, or lost with a fail-over, is noticed by a process when it next connects or hears the
 //!   bell. Jobs of a paused class go round by way of the retry set, some seconds each time, and need a poller. Weights count
 //!   jobs and hold within a core; a cluster knows only priorities.

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::{
+    cron::overview::{self, overview},
     database::Database,
     error::Error,
     format::{Format, write_json},
@@ -14,21 +15,23 @@ use crate::view::why::told;
 use crate::{
     store::survey::{Scope, Summary},
     view::{
-        gem_summary::GemSummary,
+        gem_summary::{GemSummary, Periodic},
         member::{Member, Members},
     },
     wire::{ListName, figures::LeftName},
 };
 
-/// Reads the state and writes it. Round trips: see [`Survey::once`](crate::store::survey::Survey::once).
+/// Reads the state and writes it. Round trips: see [`Survey::once`](crate::store::survey::Survey::once), and those of the
+/// periodic jobs.
 ///
 /// # Errors
 /// [`Error::Connect`], [`Error::Survey`], [`Error::Output`].
 pub(crate) fn summary(db: &Database, format: Format, out: &mut dyn Write) -> Result<(), Error> {
     let summary = nodes::survey(db, Scope::Everything)?;
+    let periodic = overview(db, &summary.periodic)?;
     match format {
-        Format::Text => write_text(&summary, summary.at, out),
-        Format::Json => write_json(&GemSummary::of(&summary), out),
+        Format::Text => write_text(&summary, periodic.as_ref(), summary.at, out),
+        Format::Json => write_json(&GemSummary::of(&summary, periodic.as_ref()), out),
     }
 }
 
@@ -36,7 +39,12 @@ pub(crate) fn summary(db: &Database, format: Format, out: &mut dyn Write) -> Res
 ///
 /// # Errors
 /// [`Error::Output`].
-pub(crate) fn write_text(summary: &Summary, now: f64, out: &mut dyn Write) -> Result<(), Error> {
+fn write_text(
+    summary: &Summary,
+    periodic: Option<&Periodic>,
+    now: f64,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
     let counts = [
         ("processed", summary.counts.processed),
         ("failures", summary.counts.failures),
@@ -63,6 +71,9 @@ pub(crate) fn write_text(summary: &Summary, now: f64, out: &mut dyn Write) -> Re
         writeln!(out, "queue {} is paused {}", ListName::shown(name), told(pause, now))?;
     }
     write_classes(&summary.paused, now, out)?;
+    if let Some(periodic) = periodic {
+        overview::write(periodic, now, out)?;
+    }
     writeln!(out)?;
     if summary.processes.is_empty() {
         writeln!(out, "no process is running")?;

@@ -187,7 +187,8 @@ fn offer(next: &Upcoming, queue: Option<&str>, schema: Schema, now: i64) -> Resu
 /// The job that holds the ticks of an entry back while it lives. `run`: as it is stored if nothing is pushed.
 fn before(entry: &CronEntry, plan: &Plan, run: &Run) -> Option<LastJob> {
     let last = run.last.as_ref().filter(|_| entry.overlaps() == Overlap::Skip && !plan.ticks.is_empty())?;
-    let run_if_lives = Run { skipped: run.skipped + plan.ticks.len() as u64, ..run.clone() };
+    let skipped = run.skipped + plan.ticks.len() as u64;
+    let run_if_lives = Run { skipped, skipped_tick: plan.ticks.last().copied(), ..run.clone() };
     Some(LastJob {
         jid: last.jid.clone(),
         payload: last.payload.clone().into_bytes(),
@@ -299,6 +300,7 @@ mod tests {
         let left = Run::read(Some(&before.run_if_lives));
         assert_eq!((&*before.jid, before.payload), ("x", b"{}".to_vec()));
         assert_eq!((left.skipped, left.pushed, left.tick), (3, 4, Some(6 * HOUR)));
+        assert_eq!(left.skipped_tick, Some(5 * HOUR));
         assert_eq!(left.last.unwrap().jid, "x");
         let paused = skipping.replace("}", r#","paused":true}"#).leak();
         let paused = offer(&upcoming("e", HOUR, paused, Some(ran)), None, Schema::Jiggler, HOUR).unwrap();

@@ -21,6 +21,9 @@ pub struct Run {
     /// Ticks left out because the last run still lived.
     #[serde(skip_serializing_if = "is_zero")]
     pub skipped: u64,
+    /// The last of these, Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skipped_tick: Option<i64>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -75,7 +78,8 @@ mod tests {
     #[test]
     fn it_reads_back_and_what_is_spoilt_counts_as_nothing() {
         let last = LastRun { tick: 1, at: 2, jid: "j".to_owned(), payload: "{}".to_owned() };
-        let run = Run { tick: Some(5), last: Some(last), pushed: 3, missed: 1, skipped: 2 };
+        let run =
+            Run { tick: Some(5), last: Some(last), pushed: 3, missed: 1, skipped: 2, skipped_tick: Some(4) };
         assert_eq!(Run::read(Some(&run.to_json())), run);
         for json in [None, Some(&b""[..]), Some(b"[]"), Some(b"{\"tick\":\"x\"}"), Some(b"\xff")] {
             assert_eq!(Run::read(json), Run::default());

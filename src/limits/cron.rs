@@ -64,6 +64,17 @@ pub const CRON_LIVES_QUEUES: usize = 4;
 /// Pages of a thousand keys that are searched for lists of Ruby servers meanwhile.
 pub const CRON_LIVES_PAGES: usize = 10;
 
+/// Calls of the script in which `cron list` looks for the last runs of a page of entries: what is left then is not known.
+/// One call looks at [`CRON_LIVES_QUEUES`] queues, so those of a page with as many queues as entries are looked at.
+pub const CRON_OUTCOME_ROUNDS: usize = CRON_LIST_PAGE / CRON_LIVES_QUEUES;
+
+/// By how much the clock of a worker that buries a job may be behind that of Redis: the dead set is looked at from so long
+/// before the push.
+pub const CRON_OUTCOME_SLACK: Duration = Duration::from_secs(3600);
+
+/// Entries of which `summary` says how many are paused and how many are spoilt: it reads all of them.
+pub const CRON_SUMMARY_MAX: usize = 10_000;
+
 /// Entries read at once by `cron list`.
 pub const CRON_LIST_PAGE: usize = 200;
 

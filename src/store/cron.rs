@@ -4,6 +4,8 @@
 //! of a whole batch of entries cost one command. It is called by its text, rather than by hash: a few calls a
 //! minute of up to 24 KB do not justify loading it into each connection of each shard.
 
+pub mod outcome;
+
 use bytes::Bytes;
 
 use super::scripts::with_registry;
@@ -160,18 +162,7 @@ pub fn change(realm: &Realm, changes: &[Change<'_>], requests: &mut Requests) {
         command.arg(key.as_bytes());
     }
     command.arg_u64(CRON_BATCH as u64).arg_u64(CRON_ENTRY_BYTES_MAX as u64).arg_u64(AGAIN_MS);
-    // The gem does not speak cluster, and a server of Sidekiq has no lists of what it runs.
-    let has_ruby_lists = guard.is_none() && realm.keys().registry_for_lua().is_none();
-    let pages = if has_ruby_lists { CRON_LIVES_PAGES } else { 0 };
-    for most in [
-        CRON_LIVES_NEAR,
-        CRON_LIVES_DEEP,
-        pages,
-        CRON_LIVES_BYTES,
-        CRON_LIVES_CALLS,
-        CRON_LIVES_QUEUES,
-        CRON_LIVES_SEARCHED,
-    ] {
+    for most in look_limits(realm) {
         command.arg_u64(most as u64);
     }
     let number = |number: i64| number.to_string();
@@ -209,6 +200,21 @@ pub fn change(realm: &Realm, changes: &[Change<'_>], requests: &mut Requests) {
             command.arg(payload);
         }
     }
+}
+
+/// What one call of a script may look at for jobs that may live, in the order of `lives.lua`.
+fn look_limits(realm: &Realm) -> [usize; 7] {
+    // The gem does not speak cluster, and a server of Sidekiq has no lists of what it runs.
+    let has_ruby_lists = realm.guard().is_none() && realm.keys().registry_for_lua().is_none();
+    [
+        CRON_LIVES_NEAR,
+        CRON_LIVES_DEEP,
+        if has_ruby_lists { CRON_LIVES_PAGES } else { 0 },
+        CRON_LIVES_BYTES,
+        CRON_LIVES_CALLS,
+        CRON_LIVES_QUEUES,
+        CRON_LIVES_SEARCHED,
+    ]
 }
 
 fn text(next: &Next<Vec<u8>>) -> &[u8] {

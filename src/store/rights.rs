@@ -8,7 +8,7 @@
 //! |---|---|
 //! | worker | every command of [`WORKER`], `~jiggler:* ~{jiggler:list:*`, `&jiggler:uring:cancel:* &jiggler:uring:steer:*` |
 //! | producer | `+lpush +zadd +ping`, and to cancel and to ask for progress `+publish +get`; the same keys and channel |
-//! | `summary` | `+scan +zcard +get +mget +llen`; the same keys |
+//! | `summary` | `+scan +zcard +get +mget +llen`, and for periodic jobs `+hkeys +hmget +zscore`; the same keys |
 //! | `jobs`, `show`, `why`, `progress`, `retry`, `kill`, `delete`, `prune` | the worker's, and `+pttl +lpos` |
 //! | `processes`, `top`, `quiet`, `stop`, `pause`, `resume` | the same |
 //! | with sentinels | all of them also `+role` |

@@ -83,6 +83,8 @@ pub struct Survey {
     queues: BTreeMap<Vec<u8>, Option<u64>>,
     /// The sets and counters of a node, by key.
     sizes: BTreeMap<String, KeySize>,
+    /// Queues of a node that have periodic jobs.
+    periodic: BTreeSet<String>,
     /// Keys that look like heartbeats but are not. Only a survey that ends keeps them.
     unreadable: BTreeSet<String>,
     /// Where the last page of each ended.
@@ -147,6 +149,7 @@ impl Survey {
             processes: BTreeMap::new(),
             queues: BTreeMap::new(),
             sizes: BTreeMap::new(),
+            periodic: BTreeSet::new(),
             unreadable: BTreeSet::new(),
             last_process: Vec::new(),
             last_queue: Vec::new(),
@@ -202,6 +205,7 @@ impl Survey {
             paused: self.paused.clone(),
             queues: self.queues().collect(),
             realms: self.sizes.keys().filter_map(realm).collect(),
+            periodic: self.periodic.clone(),
             processes: self.processes().map(|(key, process)| (text(key), process.clone())).collect(),
             unreadable_keys: self.unreadable.clone(),
         }
@@ -218,6 +222,7 @@ impl Survey {
             paused: self.paused.clone(),
             queues: self.queues().collect(),
             realms: self.sizes.keys().filter_map(realm).collect(),
+            periodic: self.periodic,
             processes: self
                 .processes
                 .into_iter()

@@ -275,7 +275,7 @@ pub(super) fn queue_of(payload: &[u8], schema: Schema) -> String {
     named.unwrap_or_else(|| DEFAULT_QUEUE.to_owned())
 }
 
-fn error_of(payload: &[u8], schema: Schema) -> String {
+pub(crate) fn error_of(payload: &[u8], schema: Schema) -> String {
     let names = schema.names();
     let class = text_of(payload, names.error_class).unwrap_or_default();
     match text_of(payload, names.error_message) {

@@ -1,8 +1,8 @@
 //! The summary in the shape of the gem's `Jiggler.summary`.
 //!
 //! The JSON has the gem's keys, with numbers of a process as strings where the gem has strings; a process of ours has one
-//! key more, `health`, and what is paused is in `paused`. A heartbeat that is not JSON gives null
-//! for its three fields, where the gem raises.
+//! key more, `health`; what is paused is in `paused`, and periodic jobs are in `periodic`. A heartbeat that is not JSON gives
+//! null for its three fields, where the gem raises.
 
 use std::collections::BTreeMap;
 
@@ -32,10 +32,37 @@ pub(crate) struct GemSummary<'a> {
     /// Not the gem's, so only if there is anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     paused: Option<&'a Paused>,
+    /// Neither is this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    periodic: Option<&'a Periodic>,
+}
+
+/// The periodic jobs.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Periodic {
+    pub(crate) entries: usize,
+    pub(crate) paused: usize,
+    /// Those whose entry cannot be read.
+    pub(crate) spoilt: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next: Option<NextPush>,
+    /// Why their table cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) trouble: Option<String>,
+}
+
+/// The one that is pushed next, of those that are not paused.
+#[derive(Debug, Serialize)]
+pub(crate) struct NextPush {
+    pub(crate) name: String,
+    pub(crate) at: String,
+    /// The same in Unix milliseconds.
+    #[serde(skip)]
+    pub(crate) at_ms: i64,
 }
 
 impl<'a> GemSummary<'a> {
-    pub(crate) fn of(summary: &'a Summary) -> Self {
+    pub(crate) fn of(summary: &'a Summary, periodic: Option<&'a Periodic>) -> Self {
         let counts = summary.counts;
         let processes =
             summary.processes.iter().map(|(key, process)| (key.as_str(), GemProcess::of(process)));
@@ -48,6 +75,7 @@ impl<'a> GemSummary<'a> {
             processes: processes.collect(),
             queues: &summary.queues,
             paused: (summary.paused.count() > 0).then_some(&summary.paused),
+            periodic,
         }
     }
 }

@@ -60,6 +60,7 @@ const SCHEDULED: &str = "scheduled";
 const DEAD: &str = "dead";
 const PROCESSED: &str = "processed";
 const FAILURES: &str = "failures";
+const CRON_ENTRIES: &str = "cron:entries";
 
 impl Keyspace {
     /// The one realm of a Redis outside a cluster.
@@ -179,6 +180,12 @@ pub fn parse_realm_key(keys: Keyspace, key: &str) -> Option<(&str, RealmKey)> {
     Some((queue, what))
 }
 
+/// The queue whose periodic jobs are in a key that such a search has found; `None` if it is another key.
+#[must_use]
+pub fn parse_cron_key(keys: Keyspace, key: &str) -> Option<&str> {
+    keys.parse_beside_queue(key).filter(|(_, rest)| *rest == CRON_ENTRIES).map(|(queue, _)| queue)
+}
+
 #[cfg(test)]
 mod tests {
     use redis_protocol::redis_keyslot;
@@ -243,6 +250,8 @@ mod tests {
         for key in [&*realm.leases, "{jiggler:list:}:dead", "jiggler:set:dead", "{jiggler:list:a}:dead:x"] {
             assert_eq!(parse_realm_key(JIGGLER, key), None, "{key}");
         }
+        assert_eq!(parse_cron_key(JIGGLER, &realm.cron.entries), Some("a:b"));
+        assert_eq!(parse_cron_key(JIGGLER, &realm.cron.ticks), None);
         for key in all(&realm) {
             assert!(!key.starts_with(JIGGLER.names().list_prefix) && !key.contains(IN_PROGRESS));
         }

@@ -19,7 +19,7 @@ fn our_json(redis: &OwnRedis) -> Value {
 
 fn our_text(redis: &OwnRedis, now: f64) -> String {
     let mut out = Vec::new();
-    write_text(&nodes::survey(&database(redis), Scope::Everything).unwrap(), now, &mut out).unwrap();
+    write_text(&nodes::survey(&database(redis), Scope::Everything).unwrap(), None, now, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 

@@ -87,6 +87,16 @@ local function whole_score(score)
   return string.format('%.0f', math.floor(math.max(-9e15, math.min(9e15, tonumber(score)))))
 end
 
+-- The jobs that must not live, of all changes: fourteen and payloads each.
+local function asked()
+  local jobs, at = {}, FIRST
+  while at <= #ARGV do
+    if ARGV[at + 9] ~= '' then jobs[#jobs + 1] = {ARGV[at + 9], ARGV[at + 12]} end
+    at = at + 14 + tonumber(ARGV[at + 13])
+  end
+  return jobs
+end
+
 -- One change, whose arguments begin here. What became of it.
 local function change(at)
   local name, entry, score, due = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
@@ -100,7 +110,7 @@ local function change(at)
     return 2
   end
   if ARGV[at + 9] ~= '' then
-    if not parts then begin_look(FIRST, {KEYS[6], KEYS[7]}, leases) end
+    if not parts then begin_look(asked(), {{KEYS[6], 'retry'}, {KEYS[7], 'scheduled'}}, leases) end
     local found = lives(queue, ARGV[at + 9], ARGV[at + 10])
     if found == nil then return 4 end
     if found then

@@ -6,7 +6,11 @@ use super::scan::Kind;
 use super::{Asked, Pace, Process, Survey, SurveyError, at};
 use crate::limits::SURVEY_KEYS_MAX;
 use crate::resp::{RedisErrorKind, Reply, Value};
-use crate::wire::{figures, heartbeat_key, keys::ListKey, realm::parse_realm_key};
+use crate::wire::{
+    figures, heartbeat_key,
+    keys::ListKey,
+    realm::{parse_cron_key, parse_realm_key},
+};
 
 impl Survey {
     /// Takes the replies to the last [`Self::write`], all of them, in order.
@@ -132,13 +136,16 @@ impl Survey {
                     }
                 }
                 Kind::InFlight => {
-                    if let Some((_, what)) = parse_realm_key(self.keys, &text) {
+                    if let Some(queue) = parse_cron_key(self.keys, &text) {
+                        self.periodic.insert(queue.to_owned());
+                    } else if let Some((_, what)) = parse_realm_key(self.keys, &text) {
                         self.sizes.entry(text.into_owned()).or_insert(KeySize { what, size: None });
                     }
                 }
             }
         }
-        let found = [self.processes.len() + self.unreadable.len(), self.queues.len(), self.sizes.len()];
+        let processes = self.processes.len() + self.unreadable.len();
+        let found = [processes, self.queues.len(), self.sizes.len(), self.periodic.len()];
         if found.iter().any(|keys| *keys > SURVEY_KEYS_MAX) {
             return Err(SurveyError::TooManyKeys { pattern });
         }

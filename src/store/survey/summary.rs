@@ -22,6 +22,8 @@ pub struct Summary {
     pub unreadable_keys: BTreeSet<String>,
     /// Queues of a cluster that have sets or counters, with jobs or without.
     pub realms: BTreeSet<String>,
+    /// Queues of a cluster that have periodic jobs.
+    pub periodic: BTreeSet<String>,
 }
 
 impl Summary {
@@ -35,5 +37,6 @@ impl Summary {
         self.processes.extend(other.processes);
         self.unreadable_keys.extend(other.unreadable_keys);
         self.realms.extend(other.realms);
+        self.periodic.extend(other.periodic);
     }
 }

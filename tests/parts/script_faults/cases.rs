@@ -269,6 +269,13 @@ pub(super) fn cases() -> Vec<Case> {
             jobs: &["A9"],
             ..Case::from("cron: leave a tick out", cron::source().to_owned())
         },
+        Case {
+            before: &["ZADD leases 1 me:1:q", r#"ZADD retries 1 {"jid":"A1"}"#, r#"LPUSH qa {"jid":"A2"}"#],
+            keys: "leases retries scheduled dead",
+            args: "100 9 '' 10 10 1 1000 100 4 100 A1 qa '' 1 A2 qa {\"jid\":\"A2\"} 1",
+            jobs: &[r#"{"jid":"A1"}"#, r#"{"jid":"A2"}"#],
+            ..Case::from("cron: outcomes", cron::outcome::source().to_owned())
+        },
         Case { before: &["SET lead me"], keys: "lead", args: "me", ..Case::of(Script::Resign, "resign") },
         Case {
             before: &["LPUSH qa A1 A2"],

@@ -1,6 +1,21 @@
 //! The look for the last run of an entry: where it is found, and what it costs at most.
 
 use super::*;
+use crate::limits::CRON_OUTCOME_SLACK;
+use crate::store::cron::outcome::{self, Found, Outcome, Pushed};
+
+impl Lab {
+    /// What became of runs: jid, queue, and when they were pushed, in seconds.
+    fn outcomes(&self, runs: &[(&str, &str, i64)]) -> Vec<Option<Found>> {
+        let runs: Vec<_> = runs
+            .iter()
+            .map(|&(jid, queue, at_s)| Pushed { jid, queue, payload: b"", at: at_s * 1000 })
+            .collect();
+        let mut requests = Requests::new();
+        outcome::ask(&self.realm, &runs, &mut requests);
+        outcome::read(&self.redis.connect().call_one(&requests).unwrap()).unwrap()
+    }
+}
 
 /// Where a job that was pushed last may be, and whether it lives there: commands, words separated by spaces. Its jid is `x`.
 const PLACES: [(&str, bool, &[&str]); 18] = [
@@ -101,6 +116,56 @@ fn a_tick_passes_without_a_push_while_the_last_job_lives_wherever_it_is() {
         assert_eq!(lab.offer(), Changed::Done);
         assert_eq!(lab.calls("scan") > 0, has_ruby_lists, "nothing is searched for where there is nothing");
     }
+}
+
+/// Where the look for the last run of `x` finds it, for each of [`PLACES`].
+#[test]
+fn what_became_of_the_last_run_is_told_by_the_place_it_is_in() {
+    for realm in [JIGGLER.shared_realm(), SIDEKIQ.shared_realm(), JIGGLER.queue_realm("q")] {
+        let has_ruby_lists = realm == JIGGLER.shared_realm();
+        for (place, lives, commands) in PLACES {
+            let lab = Lab { redis: OwnRedis::start(), realm: realm.clone() };
+            for command in commands {
+                let words: Vec<String> = command.split(' ').map(|word| in_realm(&realm, word)).collect();
+                lab.redis.run(&words.iter().map(String::as_bytes).collect::<Vec<_>>());
+            }
+            let expected = match place {
+                "the dead set" => Outcome::Dead,
+                "the retry set" => Outcome::Retrying,
+                "the scheduled set" => Outcome::Scheduled,
+                "in progress in ruby" if !has_ruby_lists => Outcome::Done,
+                _ if !lives => Outcome::Done,
+                _ if place.starts_with("its queue") => Outcome::Queued,
+                _ => Outcome::Running,
+            };
+            let [Some(found)] = &lab.outcomes(&[("x", "q", 3)])[..] else {
+                panic!("{place} is not answered")
+            };
+            assert_eq!(found.outcome, expected, "{place}, {realm:?}");
+            let is_in_set = place.ends_with(" set");
+            assert_eq!(found.job.is_empty(), !is_in_set, "{place}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn a_run_is_only_said_to_be_done_if_all_places_were_read() {
+    let lab = Lab::new();
+    fill(&lab, "jiggler:list:q", 3 * CRON_LIVES_NEAR);
+    let outcome = |queue: &str, at_s: i64| lab.outcomes(&[("x", queue, at_s)])[0].clone().unwrap().outcome;
+    assert_eq!((outcome("q", 0), outcome("p", 0)), (Outcome::Unknown, Outcome::Done));
+    // Those who died before it was pushed do not matter.
+    fill(&lab, "jiggler:set:dead", 3 * CRON_LIVES_NEAR);
+    let slack = CRON_OUTCOME_SLACK.as_secs() as i64;
+    assert_eq!(outcome("p", 0), Outcome::Unknown);
+    assert_eq!(outcome("p", slack + 3 * CRON_LIVES_NEAR as i64), Outcome::Done);
+    // More queues than a call looks at: the rest is for the next.
+    let queues = ["a", "b", "c", "d", "e"].map(|queue| ("x", queue, 0));
+    let answered: Vec<bool> = lab.outcomes(&queues).iter().map(Option::is_some).collect();
+    assert_eq!(answered, [true, true, true, true, false]);
+    fill(&lab, "jiggler:set:retries", 3 * CRON_LIVES_NEAR);
+    assert_eq!(outcome("p", i64::MAX / 1000), Outcome::Unknown);
+    assert_eq!(lab.outcomes(&[]), []);
 }
 
 /// A word of a command, with the keys of a realm.
