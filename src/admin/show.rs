@@ -64,7 +64,7 @@ pub(super) struct Running {
     pub(super) host: String,
     pub(super) pid: u32,
     pub(super) shard: Option<usize>,
-    name: String,
+    pub(super) name: String,
     pub(super) since: Option<f64>,
 }
 

@@ -47,6 +47,7 @@ pub(crate) fn why(db: &Database, wanted: &Wanted, format: Format, out: &mut dyn 
         runs = running(&fleet, &wanted.jid);
     }
     let mut answer = Answer { jid: wanted.jid.clone(), ..Answer::default() };
+    answer.name = runs.first().map(|run| run.name.clone());
     for run in &runs {
         answer.add("running", runs_where(run, fleet.at));
     }
@@ -72,8 +73,14 @@ fn text(answer: &Answer, out: &mut dyn Write) -> Result<(), Error> {
         let name = printable(name);
         match place {
             "queue" => writeln!(out, "{name} waits in queue {}", ListName::shown(queue))?,
-            place => writeln!(out, "{name} is in the {place} set, for queue {}", ListName::shown(queue))?,
+            place => {
+                // As everywhere else: the retry set.
+                let set = if place == "retries" { "retry" } else { place };
+                writeln!(out, "{name} is in the {set} set, for queue {}", ListName::shown(queue))?;
+            }
         }
+    } else if let Some(name) = &answer.name {
+        writeln!(out, "{} runs", printable(name))?;
     }
     for reason in &answer.reasons {
         writeln!(out, "- {}", reason.text)?;

@@ -206,7 +206,7 @@ fn a_bulk_is_a_file_or_standard_input_and_defaults_for_its_lines() {
     let queue = QueueName::default();
     let expected = Bulk { file: Some("jobs.jsonl".into()), name: None, queue, retries: None, due: None };
     assert_eq!(plain, expected);
-    let full = bulk(&["Resize", "--bulk", "-", "--queue", "img", "--retries", "2", "--in", "3"]);
+    let full = bulk(&["Resize", "--bulk", "-", "-q", "img", "--retries", "2", "--in", "3"]);
     let expected = Bulk {
         file: None,
         name: Some("Resize".to_owned()),

@@ -35,6 +35,7 @@ fn a_job_in_a_queue_waits_for_a_process_a_slot_other_queues_or_its_turn() {
         (reasons == ["running"]).then_some((reasons, answer))
     });
     assert!(answer["reasons"][0]["text"].as_str().unwrap().contains("at shard 0 of process"), "{answer}");
+    assert_eq!(answer["name"], "Sleep", "{answer}");
     let reasons = wait_for("it tells that its slot is taken", || {
         let (reasons, _) = why(&redis, "behind");
         reasons.contains(&"no-slot".to_owned()).then_some(reasons)
@@ -70,4 +71,7 @@ fn a_job_in_a_set_waits_for_its_time_and_for_what_keeps_its_queue() {
     let told = String::from_utf8(told.stdout).unwrap();
     assert!(told.contains("Sleep is in the scheduled set, for queue default\n- it is due at "), "{told}");
     assert!(told.contains(": a bug"), "{told}");
+    let told = output_of(&["why", "failed", "--redis-url", &redis.url()]);
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(told.contains("Sleep is in the retry set, for queue default\n"), "{told}");
 }

@@ -99,7 +99,7 @@ pub(in crate::cli) struct RetryArgs {
     #[command(flatten)]
     which: WhichArgs,
     /// The queue to run in, whatever the job names
-    #[arg(long, value_name = "QUEUE")]
+    #[arg(short = 'q', long, value_name = "QUEUE")]
     queue: Option<QueueName>,
 }
 
@@ -125,7 +125,7 @@ pub(in crate::cli) struct DeleteArgs {
     #[command(flatten)]
     which: WhichArgs,
     /// Look for it in this queue
-    #[arg(long, value_name = "QUEUE", conflicts_with_all = ["all", "from"])]
+    #[arg(short = 'q', long, value_name = "QUEUE", conflicts_with_all = ["all", "from"])]
     queue: Option<ListName>,
     /// Do not ask before deleting
     #[arg(long)]

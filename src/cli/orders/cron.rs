@@ -100,7 +100,7 @@ struct AddArgs {
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     zone: String,
     /// Queue to push into
-    #[arg(long, value_name = "QUEUE", default_value = DEFAULT_QUEUE)]
+    #[arg(short = 'q', long, value_name = "QUEUE", default_value = DEFAULT_QUEUE)]
     queue: QueueName,
     /// Retries after the first failure; without this the worker's own number applies (--default-retries)
     #[arg(long, value_name = "N", value_parser = retries())]

@@ -54,7 +54,7 @@ pub(in crate::cli) struct EnqueueArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["args", "count"])]
     bulk: Option<PathBuf>,
     /// Queue to push into
-    #[arg(long, value_name = "QUEUE", default_value = DEFAULT_QUEUE)]
+    #[arg(short = 'q', long, value_name = "QUEUE", default_value = DEFAULT_QUEUE)]
     queue: QueueName,
     /// How many copies to push
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = count())]

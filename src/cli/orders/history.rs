@@ -62,7 +62,7 @@ pub(in crate::cli) struct HistoryArgs {
     #[arg(long, value_enum)]
     by: Option<GrainWord>,
     /// Only jobs of this queue
-    #[arg(long, value_name = "QUEUE")]
+    #[arg(short = 'q', long, value_name = "QUEUE")]
     queue: Option<String>,
     /// Only jobs with this name; with an asterisk at the end, names that start with it
     #[arg(long, value_name = "CLASS", value_parser = ValueParser::new(name_pattern))]

@@ -65,7 +65,7 @@ struct RunArgs {
     #[arg(value_name = "ARGS_JSON", default_value = "[]", value_parser = json_array)]
     args: String,
     /// Queue that the job is told it was taken from [default: that of its type, or `default`]
-    #[arg(long, value_name = "QUEUE")]
+    #[arg(short = 'q', long, value_name = "QUEUE")]
     queue: Option<QueueName>,
     /// Run it as its retry number N: 0 is the first run
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u32>(0..=u64::from(RETRIES_MAX)))]

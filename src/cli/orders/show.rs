@@ -71,7 +71,7 @@ pub(in crate::cli) struct ShowArgs {
     #[arg(value_name = "JID", value_parser = jid)]
     jid: String,
     /// Look for it only in this queue
-    #[arg(long, value_name = "QUEUE")]
+    #[arg(short = 'q', long, value_name = "QUEUE")]
     queue: Option<ListName>,
     /// Most entries to examine
     #[arg(long, value_name = "N", default_value_t = JOBS_EXAMINED, value_parser = examine())]

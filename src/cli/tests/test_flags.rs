@@ -69,7 +69,7 @@ fn every_option_has_a_variable_and_a_flag_wins_over_it() {
 
 #[test]
 fn show_and_progress_name_one_job_and_jobs_take_what_failed() {
-    match parse_line(&["show", "j", "--queue", "img", "--examine", "7", "--json"]).unwrap() {
+    match parse_line(&["show", "j", "-q", "img", "--examine", "7", "--json"]).unwrap() {
         Invocation::Show(order) => {
             let queue = Some("img".parse().unwrap());
             assert_eq!(order.wanted, Wanted { jid: "j".to_owned(), queue, examine_max: 7 });
