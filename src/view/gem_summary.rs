@@ -1,8 +1,8 @@
 //! The summary in the shape of the gem's `Jiggler.summary`.
 //!
 //! The JSON has the gem's keys, with numbers of a process as strings where the gem has strings; a process of ours has one
-//! key more, `health`; what is paused is in `paused`, and periodic jobs are in `periodic`. A heartbeat that is not JSON gives
-//! null for its three fields, where the gem raises.
+//! key more, `health`; what is paused is in `paused`, and periodic jobs are in `periodic`. A heartbeat that is not JSON
+//! gives null for its three fields, where the gem raises.
 
 use std::collections::BTreeMap;
 
