@@ -309,6 +309,11 @@ impl Control {
         if let Some(duty) = duty.and_then(|duty| self.duties.get(duty)) {
             duty.losses.set(duty.losses.get() + 1);
         }
+        self.listen_anew();
+    }
+
+    /// The connection that listens is reopened.
+    pub(super) fn listen_anew(&self) {
         if let Some(stopper) = self.listening.take() {
             stopper.stop();
         }

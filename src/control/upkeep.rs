@@ -50,8 +50,9 @@ pub(super) struct Upkeep {
     // The connection, and since when it has been open.
     link: Option<(ControlLink, Instant)>,
     backoff: Backoff,
-    /// Since when Redis is gone.
+    /// Since when Redis is gone, and whether the last attempt met a replica.
     outage: Option<Instant>,
+    met_replica: bool,
     /// What was logged about it.
     causes: Causes,
     /// Whether a spoilt key was logged.
@@ -95,6 +96,7 @@ impl Upkeep {
             link: None,
             backoff: Backoff::new(duty.unwrap_or(0) as u64),
             outage: None,
+            met_replica: false,
             causes: Causes::default(),
             has_complained: false,
             renewals: Renewals::new(Instant::now()),
@@ -193,6 +195,10 @@ impl Upkeep {
         if self.beats {
             self.control.note_heartbeat(None);
         }
+        if std::mem::take(&mut self.met_replica) {
+            // A subscription that was made since the last attempt may be at the replica, which takes it and stays silent.
+            self.control.listen_anew();
+        }
         if had_begun {
             // An idle shard's connections may have died as this one did, and it would not notice while it blocks in Redis,
             // which takes longer the more shards and queues there are.
@@ -207,6 +213,7 @@ impl Upkeep {
         self.control.lose_connections(self.duty);
         self.outage.get_or_insert_with(Instant::now);
         let cause = error.cause();
+        self.met_replica = cause == Cause::Replica;
         if self.beats {
             self.control.note_heartbeat(Some(cause));
         }
@@ -370,13 +377,11 @@ impl Upkeep {
     /// Opens the connection that this upkeep needs.
     async fn open(&self) -> Result<ControlLink, Error> {
         let control = &self.control;
-        match self.duty {
-            Some(duty) => ControlLink::open(control, duty, "control").await,
-            None => {
-                ControlLink::open_in(control, &self.url(), control.options.keys.shared_realm(), "control")
-                    .await
-            }
-        }
+        let Some(duty) = self.duty else {
+            let realm = control.options.keys.shared_realm();
+            return ControlLink::open_in(control, &self.url(), realm, "control").await;
+        };
+        ControlLink::open(control, duty, "control").await
     }
 
     /// Where its duty is, otherwise where the heartbeat is.
