@@ -254,7 +254,7 @@
 //! - A registry with a mistake ends the worker before it takes a job, with exit code 2 and the line in your program; a
 //!   factory that fails, because what it needs is away, with exit code 1, after which a process manager starts it again.
 //! - `--web 127.0.0.1:9394` serves metrics for Prometheus and probes (feature `web`, on by default); README lists them.
-//! - `doctor` says what kernel, limits and Redis lack. `packaging/README.md` in the repository has systemd and Docker.
+//! - `doctor` says what kernel, limits and Redis lack; `run NAME` runs one job at once. `packaging/` has systemd and Docker.
 //!
 //! # Other languages
 //!

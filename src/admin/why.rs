@@ -63,24 +63,17 @@ pub(crate) fn why(db: &Database, wanted: &Wanted, format: Format, out: &mut dyn 
     }
     match format {
         Format::Json => write_json(&answer, out),
-        Format::Text => text(&answer, out),
+        Format::Text => text(&answer, found.as_ref().map(|(place, _)| place), out),
     }
 }
 
-fn text(answer: &Answer, out: &mut dyn Write) -> Result<(), Error> {
-    if let Some(place) = answer.place {
-        let (name, queue) = (answer.name.as_deref().unwrap_or("-"), answer.queue.as_deref().unwrap_or("-"));
-        let name = printable(name);
-        match place {
-            "queue" => writeln!(out, "{name} waits in queue {}", ListName::shown(queue))?,
-            place => {
-                // As everywhere else: the retry set.
-                let set = if place == "retries" { "retry" } else { place };
-                writeln!(out, "{name} is in the {set} set, for queue {}", ListName::shown(queue))?;
-            }
-        }
-    } else if let Some(name) = &answer.name {
-        writeln!(out, "{} runs", printable(name))?;
+fn text(answer: &Answer, place: Option<&Place>, out: &mut dyn Write) -> Result<(), Error> {
+    let (name, queue) = (answer.name.as_deref().unwrap_or("-"), answer.queue.as_deref().unwrap_or("-"));
+    let (name, queue) = (printable(name), ListName::shown(queue));
+    match place {
+        Some(Place::Queue(_)) => writeln!(out, "{name} waits in queue {queue}")?,
+        Some(Place::Set(set)) => writeln!(out, "{name} is in {set}, for queue {queue}")?,
+        None => writeln!(out, "{name} runs")?,
     }
     for reason in &answer.reasons {
         writeln!(out, "- {}", reason.text)?;

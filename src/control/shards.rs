@@ -30,7 +30,7 @@ pub(super) struct Shards {
     /// One for each shard.
     counted: Vec<Counted>,
     /// Raised with each answer about that, for each reader.
-    told: [Event; CountsFor::ALL],
+    told: [Event; CountsFor::COUNT],
 }
 
 /// Who reads what the shards have counted: each by itself.
@@ -44,7 +44,7 @@ pub(super) enum CountsFor {
 
 impl CountsFor {
     /// How many there are.
-    const ALL: usize = 2;
+    const COUNT: usize = 2;
 }
 
 /// What one shard has counted, as it last said.
@@ -53,7 +53,7 @@ struct Counted {
     /// The question is under way.
     asked: Cell<bool>,
     /// The latest answer, until each reader has taken it.
-    rows: [RefCell<Option<Rc<[ShardRow]>>>; CountsFor::ALL],
+    rows: [RefCell<Option<Rc<[ShardRow]>>>; CountsFor::COUNT],
 }
 
 /// The running jobs of one shard, as it last named them.

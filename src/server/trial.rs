@@ -2,7 +2,7 @@
 //!
 //! What a worker makes of a run (look-up, timeout, the verdict on a failure) is that of the test kit. Only the runner that
 //! takes the job's name is started, with one child; one whose application does not load ends it at once, where a worker
-//! would try again.
+//! would try again. To know that, the application is loaded once more before.
 
 mod report;
 
@@ -157,4 +157,19 @@ fn failure(run: &Run) -> Option<String> {
     let error = outcome.error()?;
     let (name, class) = (Foreign::cell(name), Foreign::cell(error.class()));
     Some(format!("{name} failed: {class}: {}; {then}", Foreign::text(error.message())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_names_are_listed_than_can_be_read() {
+        assert_eq!(
+            (known(&[]).as_str(), known(&["A", "B"]).as_str()),
+            ("there are no jobs at all", "there are A, B")
+        );
+        let many = known(&["A"; NAMES_SHOWN_MAX + 2]);
+        assert!(many.matches('A').count() == NAMES_SHOWN_MAX && many.ends_with(" and 2 more"), "{many}");
+    }
 }

@@ -70,7 +70,7 @@ fn run(worker: u32) -> Result<String, Box<dyn Error>> {
     Ok(format!(
         "\n{} jobs were processed: {} (Fail fails, on purpose, and is now in the dead set).\n\n{}\n\
          The worker keeps running; Ctrl-C stops it. In another terminal:\n  \
-         {program} enqueue Sleep '[2]' --count 20\n  {program} summary\n  curl http://127.0.0.1:9394/metrics\n",
+         {program} enqueue Sleep '[2]' --count 20\n  {program} summary\n  {program} run Fib '[20]'\nIn a browser: http://127.0.0.1:9394/ (for Prometheus: /metrics)\n",
         SAMPLES.len(),
         names.join(", "),
         String::from_utf8_lossy(&table.stdout),

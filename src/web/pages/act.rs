@@ -11,13 +11,13 @@ use http::StatusCode;
 
 use super::answer::{Answer, Visit, redirect};
 use super::ask::{AskError, address};
+use super::carry_out::Work;
 use super::deed::{Deed, Many};
 use super::frame::{Frame, Page, html};
 use super::link::DeskError;
 use super::tasks::Taken;
 use super::wanted::Wanted;
 use super::words::{count, number};
-use super::work::Work;
 use crate::io;
 use crate::limits::{PAGE_EXAMINED_MAX, PAGE_SKIP_MAX, PAUSE_TEXT_BYTES_MAX, TASK_ANSWER_WAIT};
 use crate::store::entries::Place;

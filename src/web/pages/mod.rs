@@ -15,7 +15,7 @@
 //! connection of its own and notes it.
 //!
 //! ```text
-//!  act ──► deed: what, and which role ──► tasks: once ──► work: acts, step by step ──► the audit log
+//!  act ──► deed: what, and which role ──► tasks: once ──► carry_out: acts, step by step ──► the audit log
 //! ```
 //!
 //! Not responsible for who may read and act (`web::access`).
@@ -33,9 +33,9 @@ mod chart;
 mod verdict;
 mod words;
 // What is done.
+mod carry_out;
 mod deed;
 mod tasks;
-mod work;
 // The pages.
 mod act;
 mod audit;
