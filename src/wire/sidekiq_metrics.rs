@@ -136,6 +136,11 @@ impl Moment {
     }
 }
 
+/// Where a histogram counts a run of so many seconds.
+fn bucket(seconds: f64) -> usize {
+    LIMITS_MS.iter().position(|limit| f64::from(*limit) > seconds * 1e3).unwrap_or(BUCKETS - 1)
+}
+
 /// What became of the runs of one class.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClassRuns {
@@ -157,14 +162,12 @@ impl ClassRuns {
         let failed = failed + row.forgotten;
         // Those that are forgotten are among the discarded.
         let discarded = count(Outcome::Discarded).saturating_sub(row.forgotten);
-        let mut took = [0; BUCKETS];
+        let mut took = [0_u64; BUCKETS];
         for (middle_s, count) in row.run.buckets() {
-            let limit = LIMITS_MS.iter().position(|limit| f64::from(*limit) > middle_s * 1e3);
-            took[limit.unwrap_or(BUCKETS - 1)] += count;
+            took[bucket(middle_s)] += count;
         }
         for (middle_s, count) in row.failed_run.iter().flat_map(|times| times.buckets()) {
-            let limit = LIMITS_MS.iter().position(|limit| f64::from(*limit) > middle_s * 1e3);
-            let took = &mut took[limit.unwrap_or(BUCKETS - 1)];
+            let took = &mut took[bucket(middle_s)];
             *took = took.saturating_sub(count);
         }
         let failed_s = row.failed_run.as_ref().map_or(0.0, |times| times.sum_s());
