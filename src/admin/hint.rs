@@ -1,5 +1,6 @@
 //! Why a job that was just pushed, or that a periodic job will push, may not run, as far as the processes say: none is
-//! there, none serves its queue, or none that does has a handler of that name.
+//! there, none serves its queue, or none that does has a handler of that name. And that a queue which was paused or looked
+//! at is served by none, so that its name may be misspelt.
 //!
 //! A hint costs a bounded number of round trips and is left out if it cannot be had. A user with a name of its own gets
 //! none: a producer need not have the right to look for processes, and being denied would show in the log of Redis. Ruby
@@ -25,6 +26,32 @@ pub(super) fn of(db: &Database, name: &str, queue: &QueueName) -> Option<String>
     }
     let found = processes(db).ok().flatten()?;
     about(&Members::of(&found).processes, name, queue.as_str())
+}
+
+/// The hint about a queue that was named and that no process serves, if others are served: it may be misspelt.
+pub(super) fn of_queue(db: &Database, queue: &str) -> Option<String> {
+    if db.url.credentials().is_some_and(|credentials| credentials.username.is_some()) {
+        return None;
+    }
+    let found = processes(db).ok().flatten()?;
+    unserved(&Members::of(&found).processes, queue)
+}
+
+fn unserved(members: &[Member], queue: &str) -> Option<String> {
+    let queues = queues(members);
+    if queues.is_empty() || queues.contains(&queue) {
+        return None;
+    }
+    let meant = did_you_mean(queue, queues.iter().copied());
+    Some(format!("no process serves queue {}{}{meant}", Foreign::cell(queue), served(members)))
+}
+
+/// What is most similar to a name, if anything is.
+fn did_you_mean<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
+    let similar = known.map(|known| (strsim::jaro_winkler(known, name), known));
+    let closest =
+        similar.max_by(|one, other| one.0.total_cmp(&other.0)).filter(|(how, _)| *how >= SIMILAR_MIN);
+    closest.map_or_else(String::new, |(_, known)| format!("; did you mean {}?", Foreign::cell(known)))
 }
 
 /// All processes; `None` if the database has too many keys to look for them.
@@ -60,21 +87,23 @@ fn about(members: &[Member], name: &str, queue: &str) -> Option<String> {
     if known.iter().any(|known| *known == name) {
         return None;
     }
-    let similar = known.iter().map(|known| (strsim::jaro_winkler(known, name), known));
-    let closest =
-        similar.max_by(|one, other| one.0.total_cmp(&other.0)).filter(|(how, _)| *how >= SIMILAR_MIN);
-    let meant =
-        closest.map_or_else(String::new, |(_, known)| format!("; did you mean {}?", Foreign::cell(known)));
+    let meant = did_you_mean(name, known.iter().map(|known| known.as_str()));
     let name = Foreign::cell(name);
     Some(format!("no process that takes jobs from queue {queue} has a handler for {name}{meant}"))
 }
 
-/// Which queues are served.
-fn served(members: &[Member]) -> String {
+/// The queues that are served, each once.
+fn queues(members: &[Member]) -> Vec<&str> {
     let mut queues: Vec<&str> =
         members.iter().flat_map(|member| split_queues(&member.queues)).map(|served| served.name).collect();
     queues.sort_unstable();
     queues.dedup();
+    queues
+}
+
+/// Which queues are served, for a line.
+fn served(members: &[Member]) -> String {
+    let mut queues = queues(members);
     let more = queues.len().saturating_sub(HINT_QUEUES_MAX);
     queues.truncate(HINT_QUEUES_MAX);
     let shown: Vec<String> = queues.iter().map(|queue| Foreign::cell(queue).to_string()).collect();
@@ -117,5 +146,16 @@ mod tests {
         let hint = said(&[&knows, &quiet], "Noop", "mails").unwrap();
         assert_eq!(hint, "no process takes jobs from queue mails; served: default, img, mails");
         assert!(said(&[], "Noop", "img").unwrap().contains("no worker is running"));
+    }
+
+    #[test]
+    fn a_queue_that_nobody_serves_is_compared_with_those_that_are() {
+        let members = [member("default,0,img,1", None)];
+        assert_eq!(
+            unserved(&members, "defalt").unwrap(),
+            "no process serves queue defalt; served: default, img; did you mean default?"
+        );
+        assert!(unserved(&members, "xyz").unwrap().ends_with("served: default, img"));
+        assert_eq!((unserved(&members, "img"), unserved(&[], "defalt")), (None, None));
     }
 }

@@ -15,18 +15,19 @@ use super::{
     database::Database,
     error::Error,
     format::Format,
-    groups, job_rows,
+    groups, hint, job_rows,
     page::{Head, drive, said},
     session::Session,
     table,
 };
 use crate::{
     acts::look::{Look, Query},
+    store::entries::Place,
     time::unix_now,
     view::entry::JobEntry,
 };
 
-/// Shows jobs. Two round trips to connect, then those of [`Look`].
+/// Shows jobs. Two round trips to connect, then those of [`Look`], and of an empty queue those of a hint.
 ///
 /// # Errors
 /// [`Error::Connect`], [`Error::Script`], [`Error::Output`].
@@ -39,7 +40,17 @@ pub(crate) fn jobs(db: &Database, query: &Query, format: Format, out: &mut dyn W
     }
     let mut look = Look::new(query, db.schema, sessions.len());
     match format {
-        Format::Text => text(&mut sessions, &mut look, query, out),
+        Format::Text => {
+            text(&mut sessions, &mut look, query, out)?;
+            if let Place::Queue(queue) = &query.place
+                && look.reached().total == 0
+                && let Ok(name) = std::str::from_utf8(queue.as_bytes())
+                && let Some(hint) = hint::of_queue(db, name)
+            {
+                writeln!(out, "note: {hint}")?;
+            }
+            Ok(())
+        }
         Format::Json => json(&mut sessions, &mut look, query, out),
     }
 }

@@ -36,6 +36,7 @@ mod hint;
 mod job_rows;
 mod nodes;
 mod page;
+mod paused;
 mod session;
 mod table;
 #[cfg(test)]

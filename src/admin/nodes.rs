@@ -1,6 +1,6 @@
 //! Visits every server there is: the one of a url, or in a Redis Cluster each primary, one after the other.
 
-use super::{database::Database, error::Error, pause};
+use super::{database::Database, error::Error, paused};
 use crate::{
     limits::CLUSTER_PRIMARIES_MAX,
     net::{
@@ -54,7 +54,7 @@ pub(super) fn survey(db: &Database, scope: Scope) -> Result<Summary, Error> {
         whole.add(found);
     }
     if scope == Scope::Everything {
-        whole.paused = pause::paused_now(db)?;
+        whole.paused = paused::paused_now(db)?;
     }
     Ok(whole)
 }

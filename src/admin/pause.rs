@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::format::{Format, write_json};
 use super::table::{self, Align, printable};
-use super::{database::Database, error::Error};
-use crate::acts::pause::{Changed, Look, PauseChange, PauseError, Pausing};
+use super::{database::Database, error::Error, hint, paused::look};
+use crate::acts::pause::{Changed, Pausable, PauseChange, PauseError, Pausing};
 use crate::net::blocking::BlockingConnection;
 use crate::resp::Requests;
 use crate::store::paused;
@@ -27,7 +27,8 @@ pub(crate) enum PauseAction {
     Change(PauseChange),
 }
 
-/// Carries it out. Round trips: one to look, one to change.
+/// Carries it out, and says if no process serves a queue that is paused. Round trips: one to look, one to change, and those
+/// of the hint.
 ///
 /// # Errors
 /// [`Error::NotPaused`], [`Error::PausesFull`], [`Error::PauseOver`], [`Error::PauseBusy`]; [`Error::Connect`];
@@ -62,6 +63,11 @@ pub(crate) fn pause(db: &Database, action: &PauseAction, out: &mut dyn Write) ->
         }
     };
     writeln!(out, "{said}; {told}")?;
+    if let PauseChange::Pause { what: Pausable::Queue(queue), .. } = change
+        && let Some(hint) = hint::of_queue(db, queue)
+    {
+        writeln!(out, "note: {hint}")?;
+    }
     Ok(())
 }
 
@@ -73,22 +79,6 @@ fn refused(error: PauseError) -> Error {
         PauseError::Busy => Error::PauseBusy,
         PauseError::Reply(cause) => cause.into(),
     }
-}
-
-/// What is paused now, without what is over.
-///
-/// # Errors
-/// [`Error::Connect`].
-pub(super) fn paused_now(db: &Database) -> Result<Paused, Error> {
-    let mut conn = BlockingConnection::connect(&paused::url(&db.url, db.keys))?;
-    Ok(look(db, &mut conn)?.all())
-}
-
-/// What is paused now. One round trip.
-fn look(db: &Database, conn: &mut BlockingConnection) -> Result<Look, Error> {
-    let mut requests = Requests::new();
-    Look::write(db.keys, db.url.database(), &mut requests);
-    Ok(Look::read(&conn.call(&requests)?)?)
 }
 
 /// All pauses, as `--list` shows them.
@@ -127,7 +117,6 @@ pub(super) fn write_classes(paused: &Paused, now: f64, out: &mut dyn Write) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::acts::pause::Pausable;
     use crate::admin::test_database::database;
     use crate::own_redis::OwnRedis;
     use crate::time::unix_now;

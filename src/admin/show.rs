@@ -3,18 +3,21 @@
 //!
 //! It is searched for in the retry, scheduled and dead sets and then in the queues, or in one queue, entry by entry, at most
 //! as many as allowed; a running job is in none of them, and is known only by what the processes say: the longest-running
-//! of each. If it is nowhere, the processes are told that they are watched, and heard once more after [`SHOW_WAIT`].
+//! of each. Its payload is then looked for among what that shard has in flight. If it is nowhere, the processes are told
+//! that they are watched, and heard once more after [`SHOW_WAIT`].
 //!
-//! As JSON one object is written: `jid`, `place` (null if it is in none), `found` (as one of `jobs` in `jobs --json`),
-//! `progress`, `running` (a list of process, host, pid, shard, name, since), and if its queue or its class is paused
-//! `queue_paused`, `class_paused` (at, by, why, until).
+//! As JSON one object is written: `jid`, `place` (`in flight` if it runs; null if its payload is nowhere), `found` (as one
+//! of `jobs` in `jobs --json`), `progress`, `running` (a list of process, host, pid, shard, name, since), and if its queue
+//! or its class is paused `queue_paused`, `class_paused` (at, by, why, until).
+
+mod in_flight;
 
 use std::io::Write;
 
 use serde::Serialize;
 
 use super::{
-    database::Database, error::Error, format::Format, nodes, pause::paused_now, progress, session::Session,
+    database::Database, error::Error, format::Format, nodes, paused::paused_now, progress, session::Session,
     table::printable, ticker::Ticker,
 };
 use crate::view::span::{date, span};
@@ -46,6 +49,9 @@ use crate::{
     },
 };
 
+/// Where a running job is.
+const IN_FLIGHT: &str = "in flight";
+
 /// Which job, and where to look for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
@@ -72,6 +78,8 @@ pub(super) struct Running {
 struct Shown {
     schema: Schema,
     found: Option<(Place, Entry)>,
+    /// It is not in that queue, but in flight from it.
+    is_in_flight: bool,
     progress: Option<Progress>,
     running: Vec<Running>,
     paused: Paused,
@@ -79,13 +87,13 @@ struct Shown {
 }
 
 /// Looks for the job and writes what is known about it. Round trips: those of a summary, those of a
-/// [`Look`] at each place, and two for its progress.
+/// [`Look`] at each place, two for its progress, and those of [`in_flight::payload`] for one that runs.
 ///
 /// # Errors
 /// [`Error::NotShown`]; [`Error::Connect`], [`Error::Survey`], [`Error::Script`], [`Error::Progress`]; [`Error::Output`].
 pub(crate) fn show(db: &Database, wanted: &Wanted, format: Format, out: &mut dyn Write) -> Result<(), Error> {
     let scope = if wanted.queue.is_some() { Scope::Processes } else { Scope::Everything };
-    let fleet = nodes::survey(db, scope)?;
+    let mut fleet = nodes::survey(db, scope)?;
     let mut searched = Vec::new();
     let found = find(db, wanted, &fleet, &mut searched)?;
     let progress = progress::reported(db, &wanted.jid)?.map(|(progress, _)| progress);
@@ -93,6 +101,7 @@ pub(crate) fn show(db: &Database, wanted: &Wanted, format: Format, out: &mut dyn
     let mut shown = Shown {
         schema: db.schema,
         found,
+        is_in_flight: false,
         progress,
         running: running_now,
         paused: Paused::default(),
@@ -100,11 +109,15 @@ pub(crate) fn show(db: &Database, wanted: &Wanted, format: Format, out: &mut dyn
     };
     if shown.found.is_none() && shown.running.is_empty() && tell_processes(db, &fleet)? {
         std::thread::sleep(SHOW_WAIT);
-        let fleet = nodes::survey(db, Scope::Processes)?;
+        fleet = nodes::survey(db, Scope::Processes)?;
         (shown.running, shown.now) = (running(&fleet, &wanted.jid), fleet.at);
     }
     if shown.found.is_none() && shown.progress.is_none() && shown.running.is_empty() {
         return Err(nowhere(&wanted.jid, searched));
+    }
+    if shown.found.is_none() {
+        shown.found = in_flight::payload(db, &fleet, &shown.running, &wanted.jid)?;
+        shown.is_in_flight = shown.found.is_some();
     }
     shown.paused = paused_now(db)?;
     match format {
@@ -224,6 +237,7 @@ pub(super) fn running(fleet: &Summary, jid: &str) -> Vec<Running> {
 
 fn json(jid: &str, shown: &Shown, out: &mut dyn Write) -> Result<(), Error> {
     let word = shown.found.as_ref().map(|(place, _)| match place {
+        _ if shown.is_in_flight => IN_FLIGHT,
         Place::Queue(_) => "queue",
         Place::Set(set) => set.word(),
     });
@@ -248,7 +262,9 @@ fn json_of(value: &impl Serialize) -> Result<String, Error> {
 
 fn text(jid: &str, shown: &Shown, out: &mut dyn Write) -> Result<(), Error> {
     if let Some((place, entry)) = &shown.found {
-        entry_text(place, &JobEntry::new(place, entry, &mut Parser::new(shown.schema)), shown.now, out)?;
+        let place_text = if shown.is_in_flight { IN_FLIGHT.to_owned() } else { place.to_string() };
+        let job = JobEntry::new(place, entry, &mut Parser::new(shown.schema));
+        entry_text((place, &place_text), &job, shown.now, out)?;
     } else {
         line(out, "jid", jid)?;
         line(out, "place", "in no queue and no set that was looked at")?;
@@ -294,11 +310,16 @@ fn known(names: &MemberNames) -> [&'static str; 11] {
     ]
 }
 
-fn entry_text(place: &Place, job: &JobEntry<'_>, now: f64, out: &mut dyn Write) -> Result<(), Error> {
+fn entry_text(
+    (place, place_text): (&Place, &str),
+    job: &JobEntry<'_>,
+    now: f64,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
     let names = job.names();
     line(out, "job", job.name().as_deref().unwrap_or("-"))?;
     line(out, "jid", &job.id())?;
-    line(out, "place", &place.to_string())?;
+    line(out, "place", place_text)?;
     line(out, "queue", &ListName::shown(&job.queue()))?;
     if let (Some(score), Place::Set(set)) = (job.score(), place) {
         line(out, if *set == Set::Dead { "died" } else { "due" }, &date(score, now))?;

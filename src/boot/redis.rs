@@ -187,7 +187,9 @@ pub(crate) fn explain_connect(address: &str, cause: io::Error) -> Error {
     let unix = address.starts_with("unix:");
     let advice = match cause.kind() {
         io::ErrorKind::ConnectionRefused if unix => "no server listens on this socket any longer; start it",
-        io::ErrorKind::NotFound => "there is no such socket; check the path, and `unixsocket` in redis.conf",
+        io::ErrorKind::NotFound if unix => {
+            "there is no such socket; check the path, and `unixsocket` in redis.conf"
+        }
         io::ErrorKind::PermissionDenied => {
             "this user may not open the socket; check `unixsocketperm` in redis.conf"
         }

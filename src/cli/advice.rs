@@ -18,11 +18,15 @@ const PAUSES: [&str; 4] = ["unpause", "suspend", "unquiet", "hold"];
 const PAUSE: &str = "`pause queue NAME` and `resume queue NAME` stop and start a queue in the whole fleet; \
                      `quiet PROCESS` has a process take no more jobs until it is restarted";
 
+/// The commands whose first word says what kind of thing the name after it is.
+const OF_A_KIND: [&str; 5] = ["pause", "resume", "jobs", "prune", "why"];
+
 /// The error with advice that fits these arguments.
 pub(super) fn advised(mut error: Error, args: &[OsString]) -> Error {
     let kind = match error.kind() {
         ErrorKind::InvalidSubcommand => ContextKind::InvalidSubcommand,
         ErrorKind::UnknownArgument => ContextKind::InvalidArg,
+        ErrorKind::InvalidValue => return with_kind(error, args),
         _ => return error,
     };
     let Some(ContextValue::String(word)) = error.get(kind) else { return error };
@@ -33,10 +37,35 @@ pub(super) fn advised(mut error: Error, args: &[OsString]) -> Error {
             error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(close));
         }
     }
-    let advice = if PAUSES.contains(&word.as_str()) { Some(PAUSE.to_owned()) } else { split(&word, args) };
+    let advice = match word.as_str() {
+        word if PAUSES.contains(&word) => Some(PAUSE.to_owned()),
+        "--yes" => Some("this command asks nothing: leave --yes out".to_owned()),
+        word => split(word, args),
+    };
     if let Some(advice) = advice {
-        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(advice)]));
+        tip(&mut error, advice);
     }
+    error
+}
+
+fn tip(error: &mut Error, advice: String) {
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(advice)]));
+}
+
+/// Advice where a queue was named without the word that says it is one: `pause default`.
+fn with_kind(mut error: Error, args: &[OsString]) -> Error {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidValue) else { return error };
+    let word = word.clone();
+    let Some(at) = args.iter().rposition(|arg| arg.to_str() == Some(&word)) else { return error };
+    let before = at.checked_sub(1).and_then(|at| args.get(at)?.to_str());
+    let Some(command) = before.filter(|before| OF_A_KIND.contains(before)) else { return error };
+    if let Some(ContextValue::String(close)) = error.get(ContextKind::SuggestedValue)
+        && strsim::damerau_levenshtein(close, &word) > 1
+    {
+        error.remove(ContextKind::SuggestedValue);
+    }
+    let advice = format!("if {word} is a queue: `{command} queue {word}`");
+    tip(&mut error, advice);
     error
 }
 
@@ -92,6 +121,23 @@ mod tests {
         assert!(
             !said(&["skill", "j"]).contains("'kill'") || strsim::damerau_levenshtein("skill", "kill") <= 1
         );
+    }
+
+    #[test]
+    fn a_queue_without_the_word_for_it_is_told_the_word() {
+        for command in ["pause", "resume", "jobs", "prune"] {
+            let text = said(&[command, "default"]);
+            assert!(
+                text.contains(&format!("`{command} queue default`")) && !text.contains("similar"),
+                "{text}"
+            );
+        }
+        assert!(said(&["jobs", "daed"]).contains("'dead'"));
+        assert!(!said(&["pause", "queue", "a", "--until", "soon"]).contains("is a queue"));
+        let text = said(&["retry", "--all", "dead", "--yes"]);
+        assert!(text.contains("asks nothing") && !text.contains("-- --yes"), "{text}");
+        let text = said(&["--cors", "8"]);
+        assert!(text.contains("'--cores'") && text.contains("Usage: jiggler-uring [OPTIONS]"), "{text}");
     }
 
     #[test]

@@ -111,6 +111,8 @@ pub(super) fn command() -> Command {
     let worker = Command::new(program::name())
         .version(program::version())
         .about(ABOUT)
+        // clap's own would show a flag that was guessed at as one that must be given.
+        .override_usage(program::own("jiggler-uring [OPTIONS] [COMMAND]"))
         .after_help(WORKER_HELP)
         .after_long_help(format!("{WORKER_HELP}\n\n{}\n\n{}", without_flag(), words::TABLE))
         .args(OPTIONS.iter().filter_map(flag));

@@ -41,7 +41,9 @@ impl Said {
                     continue;
                 }
                 self.0.push(name.to_owned());
-                tracing::warn!(name = %Foreign::text(name), "{}", control.options.schema.why_left());
+                let queue = Foreign::text(stats.left.queue_of(name).unwrap_or_default());
+                let why = control.options.schema.why_left();
+                tracing::warn!(name = %Foreign::text(name), %queue, "{why}");
             }
         }
     }
@@ -56,13 +58,13 @@ mod tests {
         let stats: Vec<Arc<ShardStats>> = (0..2).map(|_| Arc::default()).collect();
         assert!(names(&stats).is_empty());
         for (shard, name) in [(0, "A"), (1, "B"), (1, "A"), (0, "A"), (1, "B")] {
-            stats[shard].left.add(name);
+            stats[shard].left.add(name, "img");
         }
         let shown =
             |names: Vec<LeftName>| names.into_iter().map(|left| (left.name, left.times)).collect::<Vec<_>>();
         assert_eq!(shown(names(&stats)), [("A".to_owned(), 3), ("B".to_owned(), 2)]);
         for number in 0..2 * LEFT_NAMES_MAX {
-            stats[number % 2].left.add(&format!("N{number}"));
+            stats[number % 2].left.add(&format!("N{number}"), "img");
         }
         let names = shown(names(&stats));
         assert_eq!(names.len(), LEFT_NAMES_MAX + 1);

@@ -95,8 +95,9 @@ impl RetryPolicy {
         Self { pauses: Pauses::Exponential(pauses), jitter: RETRY_JITTER }
     }
 
-    /// Calls a function for each pause, without jitter. It receives the number of the retry, from 1, and why the job
-    /// failed, and returns the pause, or `None` for no more retries: the job dies.
+    /// Calls a function for each pause, without jitter. It receives the number of the retry, 1 for the first (the
+    /// `attempt` of [`JobInfo`](crate::JobInfo) and of the log is 0 for the first run), and why the job failed, and
+    /// returns the pause, or `None` for no more retries: the job dies.
     ///
     /// It runs on the shard and must be quick. It is not called if the job has no retries left. If it panics, that is
     /// logged and the gem's pause is used.

@@ -40,6 +40,10 @@ const _: () = assert!(
     SHOW_WAIT.as_millis() > super::WATCHED_INTERVAL.as_millis() + 2 * super::RUNNING_JOBS_WAIT.as_millis()
 );
 
+/// Batches of a shard and queue in which `show` looks for a running job, beside its wait list: there are more only where
+/// long jobs each hold one, and each may have a megabyte.
+pub const SHOW_BATCHES_MAX: usize = 64;
+
 /// Places that `show` names if the job is in none.
 pub const SHOW_PLACES_MAX: usize = 8;
 

@@ -1,13 +1,14 @@
 //! Carries out every order of the command line except running the worker.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use crate::admin::{Database, Format};
 use crate::cli::{Failure, Invocation};
 use crate::config::GivenUrl;
+use crate::resp::Place;
 use crate::store::rights::Role;
 use crate::wire::Dialect;
-use crate::{admin, embedded};
+use crate::{admin, boot, embedded, net};
 
 use super::process_orders;
 
@@ -90,9 +91,21 @@ fn format(json: bool) -> Format {
     if json { Format::Json } else { Format::Text }
 }
 
-/// Like [`failure`], with the way out if Redis denies the user of `url` a right that its role needs.
+/// Like [`failure`], with the way out if Redis is not there, or denies the user of `url` a right that its role needs.
 pub(super) fn failure_of(db: &Database, role: Role) -> impl FnOnce(admin::Error) -> Failure + '_ {
-    move |error| failure(admin::explained(db, role, error))
+    move |error| match error {
+        // Both come from connecting only. Where the server was to be looked for, the url does not say which one it was.
+        admin::Error::Connect(net::Error::Io { cause, .. })
+            if matches!(db.url.place(), Place::Server(_)) && is_absent(&cause) =>
+        {
+            Failure::from(boot::redis::explain_connect(&db.url.to_string(), cause))
+        }
+        error => failure(admin::explained(db, role, error)),
+    }
+}
+
+fn is_absent(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound)
 }
 
 /// A mistake in the order is a usage error; everything else failed while running.

@@ -185,7 +185,7 @@ fn leave(shard: &Shard, batch: &Batch, at: usize, within: Duration, failed: &Fai
     let until = shard.left().until(now, since, fastrand::f64());
     let Ok(payload) = job::left::leave(schema, raw, since, until, queue) else { return false };
     tracing::debug!(queue, name, jid, until, "the job is left to other workers");
-    shard.options().stats.left.add(name);
+    shard.options().stats.left.add(name, queue);
     shard.tally().other(batch.queue).count(Outcome::Left);
     shard.ledger().count_no_run();
     move_to(shard, batch, at, Destination::Later, until, payload);

@@ -155,6 +155,21 @@ pub fn read_batches(reply: &Reply) -> Result<Vec<u64>, Error> {
     Ok(numbers)
 }
 
+/// Appends the reading of a batch, at most so many of its jobs; [`read_jobs`] reads the reply.
+pub fn list_jobs(queue: &QueueKeys, batch: BatchName, jobs_max: usize, requests: &mut Requests) {
+    let mut command = requests.begin(4);
+    command.arg(b"LRANGE").arg(&queue.batch(batch)).arg(b"0");
+    command.arg_u64(jobs_max.saturating_sub(1) as u64);
+}
+
+/// The payloads in the reply to [`list_jobs`].
+///
+/// # Errors
+/// If the reply is not an array of payloads.
+pub fn read_jobs(reply: &Reply) -> Result<Vec<&[u8]>, Error> {
+    reply.as_array()?.map(|payload| payload.as_bulk()).collect()
+}
+
 /// Appends a push of one payload to the right end of its queue, where it is taken next: this is how a job that nothing in
 /// Redis holds (at most once) is handed back unstarted.
 pub fn push_back(queue: &QueueKeys, payload: &[u8], requests: &mut Requests) {

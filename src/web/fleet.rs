@@ -18,7 +18,7 @@ use crate::net::{self, ConnOptions, Connection};
 use crate::resp::{RedisUrl, ReplyLimits, Requests};
 use crate::store::survey::{Counts, Scope, Survey, SurveyError};
 use crate::view::member::Member;
-use crate::wire::Keyspace;
+use crate::wire::{Keyspace, paused::Paused};
 
 /// What is known of the fleet.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +26,8 @@ pub(super) struct FleetFacts {
     pub(super) counts: Counts,
     /// The longest, longest first, at most [`FLEET_QUEUES_MAX`].
     pub(super) queues: Vec<(String, u64)>,
+    /// What is paused, without what is over.
+    pub(super) paused: Paused,
     pub(super) waiting_jobs: u64,
     /// How many processes are in each phase.
     pub(super) phases: BTreeMap<String, u64>,
@@ -154,7 +156,9 @@ impl Open {
             let seconds = now.saturating_duration_since(at).as_secs_f64().max(1e-3);
             counts.processed.saturating_sub(processed) as f64 / seconds
         });
-        let mut facts = FleetFacts { counts, queues, waiting_jobs, processed_per_s, ..FleetFacts::default() };
+        let paused = self.survey.paused().clone();
+        let mut facts =
+            FleetFacts { counts, queues, paused, waiting_jobs, processed_per_s, ..FleetFacts::default() };
         for (_, process) in self.survey.processes() {
             let member = Member::of(process);
             if member.died_at.is_none() {

@@ -57,6 +57,17 @@ fn a_redis_that_cannot_be_used_is_refused_with_what_to_do() {
     // It may be there on the next try, which a process manager makes after status 1.
     assert_ends_with(1, &["--redis-url", "redis://127.0.0.1:1"], &["127.0.0.1:1", "cannot be reached"]);
     assert_ends_with(1, &["--redis-url", "unix:///nonexistent/redis.sock"], &["/nonexistent/redis.sock"]);
+    let summary = ["summary", "--redis-url", "redis://127.0.0.1:1"];
+    assert_ends_with(
+        1,
+        &summary,
+        &["127.0.0.1:1", "cannot be reached", "start the server, or check host and port"],
+    );
+    assert_ends_with(
+        1,
+        &["enqueue", "Noop", "--redis-url", "unix:///nonexistent/redis.sock"],
+        &["no such socket"],
+    );
     let redis = Redis::start();
     assert_refused(&["--redis-url", &format!("{}/99", redis.tcp_url())], &["no such database"]);
     let closed = Redis::start_with_password("s3cr3t-of-redis");

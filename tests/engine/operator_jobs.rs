@@ -296,6 +296,14 @@ fn one_job_is_shown_wherever_it_is_and_failures_are_counted() {
         let output = run(&redis, &["show", "runs"]);
         String::from_utf8(output.stdout).unwrap().contains("Sleep in process")
     });
+    let runs = said(&redis, &["show", "runs"]);
+    for part in
+        ["job           Sleep", "place         in flight", "queue         default", "args          [60]"]
+    {
+        assert!(runs.contains(part), "`{part}` is missing in: {runs}");
+    }
+    let runs = json(said(&redis, &["show", "runs", "--json"]).as_bytes());
+    assert_eq!((&runs["place"], &runs["found"]["job"]["args"][0]), (&"in flight".into(), &60.into()));
     let dead = said(&redis, &["show", "f1"]);
     for part in [
         "place         the dead set",

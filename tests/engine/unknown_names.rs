@@ -74,7 +74,7 @@ fn what_nobody_takes_in_time_fails_and_its_name_is_said_once() {
     wait_until("all have failed", || redis.failures() == 3);
     worker.stop();
     let said = worker.lines("left to other workers");
-    assert!(said.len() == 1 && said[0].contains("Nobody"), "{said:?}");
+    assert!(said.len() == 1 && said[0].contains("name=Nobody queue=default"), "{said:?}");
     for (payload, died) in redis.set(DEAD) {
         let job = json(&payload);
         assert_eq!(job["error_class"], "JigglerUring::UnknownJob");

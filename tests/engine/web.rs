@@ -128,9 +128,14 @@ fn the_fleet_is_shown_where_it_is_asked_for_and_by_a_server_alone() {
         &redis.url(),
     ]));
     assert!(!worker.get("/metrics").body.contains("jiggler_fleet"));
+    for pause in [["queue", "elsewhere"], ["class", "Noop"]] {
+        assert!(output_of(&["pause", pause[0], pause[1], "--redis-url", &redis.url()]).status.success());
+    }
     for body in [worker.get("/metrics?fleet=1").body, alone.get("/metrics").body] {
         for line in [
             r#"jiggler_fleet_queue_jobs{queue="elsewhere"} 3.0"#,
+            r#"jiggler_fleet_paused{what="queue",name="elsewhere"} 1.0"#,
+            r#"jiggler_fleet_paused{what="class",name="Noop"} 1.0"#,
             r#"jiggler_fleet_processes{phase="running"} 1.0"#,
             "jiggler_fleet_up 1.0",
             "jiggler_fleet_slots 10.0",

@@ -20,10 +20,10 @@ pub(in crate::cli) const PROGRESS: &str = "progress";
 pub(in crate::cli) const SHOW_HELP: &str = "\
 The job is searched for in the retry, scheduled and dead sets and then in the queues, entry by entry, at most --examine of \
 them; with --queue only in that queue. A running job is in none of these: where it runs is what its process says, which \
-names up to 100 of its longest-running jobs.
+names up to 100 of its longest-running jobs; its payload is shown from what is in flight there.
 
-With --json one JSON object is printed: jid, place, found (as one of jobs in `jobs --json`; null if it is in no place), \
-progress, running (a list of process, host, pid, shard, name, since).
+With --json one JSON object is printed: jid, place, found (as one of jobs in `jobs --json`; both null if its payload is \
+nowhere), progress, running (a list of process, host, pid, shard, name, since).
 
 Examples:
   jiggler-uring show 0d655a187e214821

@@ -92,6 +92,7 @@ families! {
     IDLE: Gauge "jiggler_shard_idle_seconds" ["shard"] "Time since a shard last turned: above a second a job holds its core";
     FLEET_UP: Gauge "jiggler_fleet_up" [] "Whether the state of the fleet could be read";
     FLEET_QUEUE: Gauge "jiggler_fleet_queue_jobs" ["queue"] "Jobs that wait in a queue; the 1,000 longest";
+    FLEET_PAUSED: Gauge "jiggler_fleet_paused" ["what", "name"] "1 for each queue and class that is paused in the whole fleet";
     FLEET_WAITING: Gauge "jiggler_fleet_waiting_jobs" [] "Jobs that wait in all queues";
     FLEET_SET: Gauge "jiggler_fleet_set_jobs" ["set"] "Jobs in a set: retries, scheduled or dead";
     FLEET_PROCESSED: Counter "jiggler_fleet_processed_jobs" [] "Jobs that ran in the whole fleet, as Redis counts them";

@@ -210,6 +210,11 @@ fn write_fleet(facts: &FleetFacts, out: &mut Out<'_>) -> fmt::Result {
     out.gauge(&families::FLEET_UP, [(NONE, 1.0)])?;
     let queues = facts.queues.iter().map(|(queue, jobs)| ([("queue", &**queue)], *jobs as f64));
     out.gauge(&families::FLEET_QUEUE, queues)?;
+    let paused = [("queue", &facts.paused.queues), ("class", &facts.paused.classes)];
+    let paused = paused.into_iter().flat_map(|(what, pauses)| {
+        pauses.keys().map(move |name| ([("what", what), ("name", name.as_str())], 1.0))
+    });
+    out.gauge(&families::FLEET_PAUSED, paused)?;
     out.gauge(&families::FLEET_WAITING, [(NONE, facts.waiting_jobs as f64)])?;
     let sets =
         [("retries", counts.retry_jobs), ("scheduled", counts.scheduled_jobs), ("dead", counts.dead_jobs)];

@@ -10,6 +10,7 @@ use crate::stats::{LifePhase, LiveRow, Outcome};
 use crate::store::survey::Counts;
 use crate::web::counts::Rows;
 use crate::web::fleet::FleetFacts;
+use crate::wire::paused::{Pause, Paused};
 
 fn row(ends: &[(Outcome, u64)]) -> LiveRow {
     let row = LiveRow::default();
@@ -36,6 +37,10 @@ fn page(rows: Rows) -> Page {
     let fleet = FleetFacts {
         counts: Counts { processed: 70, failures: 7, ..Counts::default() },
         queues: vec![("img \"x\"".to_owned(), 12)],
+        paused: Paused {
+            queues: BTreeMap::from([("img \"x\"".to_owned(), Pause::default())]),
+            classes: BTreeMap::from([("Charge".to_owned(), Pause::default())]),
+        },
         waiting_jobs: 12,
         phases: BTreeMap::from([("running".to_owned(), 2)]),
         running_jobs: 3,
@@ -111,6 +116,8 @@ fn jobs_are_written_by_queue_class_and_outcome() {
         r#"jiggler_phase{phase="running"} 1.0"#,
         r#"jiggler_phase{phase="quiet"} 0.0"#,
         r#"jiggler_fleet_queue_jobs{queue="img \"x\""} 12.0"#,
+        r#"jiggler_fleet_paused{what="queue",name="img \"x\""} 1.0"#,
+        r#"jiggler_fleet_paused{what="class",name="Charge"} 1.0"#,
         "jiggler_fleet_drain_seconds 2.0",
         "jiggler_recovered_jobs_total 4",
         "# TYPE jiggler_jobs_total counter",

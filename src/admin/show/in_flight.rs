@@ -1,0 +1,83 @@
+//! The payload of a running job: it is among what the shard that runs it has in flight.
+
+use bytes::Bytes;
+
+use super::Running;
+use crate::{
+    admin::{database::Database, error::Error},
+    job::Parser,
+    limits::{BATCH_JOBS_MAX, SHOW_BATCHES_MAX},
+    net::blocking::BlockingConnection,
+    resp::Requests,
+    store::{
+        entries::{Entry, Place},
+        flight,
+        survey::Summary,
+        turn::{BatchName, QueueKeys},
+    },
+    view::entry::JobEntry,
+    wire::heartbeat_key::split_queues,
+};
+
+/// The payload of a job that processes say they run, and its queue. `None` if it has ended meanwhile, if nothing in Redis
+/// keeps it (at most once), or if a program of others runs it. Two round trips for each queue of such a process, and two to
+/// connect: once, in a cluster for each queue.
+///
+/// # Errors
+/// [`Error::Connect`].
+pub(super) fn payload(
+    db: &Database,
+    fleet: &Summary,
+    runs: &[Running],
+    jid: &str,
+) -> Result<Option<(Place, Entry)>, Error> {
+    let mut shared = None;
+    for run in runs {
+        let Some(shard) = run.shard else { continue };
+        let Some(process) = fleet.processes.values().find(|process| process.uuid == run.process) else {
+            continue;
+        };
+        for queue in split_queues(&process.queues) {
+            let Ok(name) = queue.name.parse() else { continue };
+            let place = Place::Queue(name);
+            let keys = QueueKeys::new(db.keys, queue.name, &run.process, shard);
+            let conn = match &mut shared {
+                Some(conn) if !db.keys.is_cluster() => conn,
+                _ => shared.insert(BlockingConnection::connect(&db.at_key(&keys.list).url)?),
+            };
+            if let Some(entry) = among(conn, &keys, |entry| {
+                JobEntry::new(&place, entry, &mut Parser::new(db.schema)).id() == jid
+            })? {
+                return Ok(Some((place, entry)));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The first job that a shard has in flight from one queue and that is the wanted one.
+fn among(
+    conn: &mut BlockingConnection,
+    queue: &QueueKeys,
+    is_wanted: impl Fn(&Entry) -> bool,
+) -> Result<Option<Entry>, Error> {
+    let mut requests = Requests::new();
+    flight::list_batches(queue, &mut requests);
+    let numbers = flight::read_batches(&conn.call_one(&requests)?)?;
+    requests.clear();
+    // The newest come last, and what has run for long is in an old one.
+    let numbered = numbers.into_iter().take(SHOW_BATCHES_MAX).map(BatchName::Turn);
+    for batch in std::iter::once(BatchName::Wait).chain(numbered) {
+        flight::list_jobs(queue, batch, BATCH_JOBS_MAX, &mut requests);
+    }
+    for reply in conn.call(&requests)? {
+        for payload in flight::read_jobs(&reply)? {
+            let (size, bytes) = (payload.len() as u64, Bytes::copy_from_slice(payload));
+            let entry = Entry { newer: 0, size, score: None, bytes };
+            if is_wanted(&entry) {
+                return Ok(Some(entry));
+            }
+        }
+    }
+    Ok(None)
+}
