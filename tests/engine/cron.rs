@@ -13,20 +13,25 @@ const TICKS: &str = "jiggler:list:ticks";
 
 #[track_caller]
 fn cron(redis: &Redis, args: &[&str]) -> String {
-    let url = redis.url();
-    let output = output_of(&[&["cron"], args, &["--redis-url", &url]].concat());
+    cron_at(&redis.url(), args)
+}
+
+/// What the order says that changes or shows the table.
+#[track_caller]
+pub(crate) fn cron_at(url: &str, args: &[&str]) -> String {
+    let output = output_of(&[&["cron"], args, &["--redis-url", url]].concat());
     assert!(output.status.success(), "{args:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// The ticks of the jobs in a queue that nobody serves, in the order in which they were pushed: Unix seconds.
-fn ticks(redis: &Redis, queue: &str) -> Vec<i64> {
+pub(crate) fn ticks(redis: &Redis, queue: &str) -> Vec<i64> {
     let mut jobs = redis.list(&["LRANGE", queue, "0", "-1"]);
     jobs.reverse();
     jobs.iter().map(|job| tick_of(job)).collect()
 }
 
-fn tick_of(job: &[u8]) -> i64 {
+pub(crate) fn tick_of(job: &[u8]) -> i64 {
     let job: Value = serde_json::from_slice(job).unwrap();
     let tick: jiff::Timestamp = job["cron"]["tick"].as_str().unwrap().parse().unwrap();
     assert_eq!(job["cron"]["key"], format!("{}@{tick}", job["cron"]["name"].as_str().unwrap()));
@@ -38,8 +43,9 @@ fn leader(redis: &Redis) -> Option<String> {
     redis.text("jiggler:uring:poller")
 }
 
+/// Fails if a second between the first of these ticks and the last is missing, or comes twice.
 #[track_caller]
-fn check_every_second(ticks: &[i64]) {
+pub(crate) fn check_every_second(ticks: &[i64]) {
     let expected: Vec<i64> = (0..ticks.len() as i64).map(|after| ticks[0] + after).collect();
     assert_eq!(ticks, expected, "a tick is missing, doubled or out of order");
 }

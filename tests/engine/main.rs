@@ -36,6 +36,8 @@ mod cluster_line;
 mod command_line;
 mod crash;
 mod cron;
+mod cron_beside;
+mod cron_cluster;
 mod doctor;
 mod failover;
 mod failures;
