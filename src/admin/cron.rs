@@ -169,13 +169,7 @@ impl<'d> Table<'d> {
     fn names(&mut self) -> Result<Vec<Bytes>, Error> {
         self.requests.clear();
         cron::ask_names(&self.realm, &mut self.requests);
-        let reply = self.conn.call_one(&self.requests)?;
-        let mut names = Vec::new();
-        for name in reply.as_array()? {
-            names.push(reply.slice(name.as_bulk()?));
-        }
-        names.sort_unstable();
-        Ok(names)
+        Ok(cron::read_names(&self.conn.call_one(&self.requests)?)?)
     }
 
     /// The rows of at most [`CRON_LIST_PAGE`] names. One round trip.

@@ -8,7 +8,7 @@ use std::io::Write;
 use super::{
     error::Error,
     format::{Format, write_json},
-    page::{Head, drive, said},
+    page::{drive, said},
     session::Session,
     table::{self, Align},
 };
@@ -20,6 +20,7 @@ use crate::{
     view::{
         entry::JobEntry,
         groups::{Group, Groups},
+        page::Head,
         span::moment,
     },
 };
@@ -47,7 +48,7 @@ pub(super) fn groups(
     match format {
         Format::Text => text(&groups, others, &query.place, now, out)?,
         Format::Json => {
-            let head = Head::of(query, look.reached().total);
+            let head = Head::of(&query.place, look.reached().total, query.skip);
             let (examined, next_skip) = (look.reached().examined, look.next_skip());
             return write_json(&Grouped { head, examined, next_skip, groups, others }, out);
         }

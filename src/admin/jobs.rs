@@ -16,7 +16,7 @@ use super::{
     error::Error,
     format::Format,
     groups, hint, job_rows,
-    page::{Head, drive, said},
+    page::{drive, said},
     session::Session,
     table,
 };
@@ -24,7 +24,10 @@ use crate::{
     acts::look::{Look, Query},
     store::entries::Place,
     time::unix_now,
-    view::entry::JobEntry,
+    view::{
+        entry::JobEntry,
+        page::{Head, write_json_end},
+    },
 };
 
 /// Shows jobs. Two round trips to connect, then those of [`Look`], and of an empty queue those of a hint.
@@ -88,23 +91,16 @@ fn json(
         if began {
             out.write_all(b",")?;
         } else {
-            write_json_head(query, total, out)?;
+            Head::of(&query.place, total, query.skip).write_json(out)?;
         }
         began = true;
         Ok(JobEntry::new(&query.place, entry, &mut parser).write_json(out)?)
     })?;
     let reached = look.reached();
     if !began {
-        write_json_head(query, reached.total, out)?;
+        Head::of(&query.place, reached.total, query.skip).write_json(out)?;
     }
-    let next = look.next_skip().map_or_else(|| "null".to_owned(), |skip| skip.to_string());
-    writeln!(out, "],\"examined\":{},\"next_skip\":{next}}}", reached.examined)?;
-    Ok(())
-}
-
-fn write_json_head(query: &Query, total: u64, out: &mut dyn Write) -> Result<(), Error> {
-    let head = serde_json::to_string(&Head::of(query, total)).map_err(std::io::Error::from)?;
-    write!(out, "{},\"jobs\":[", head.trim_end_matches('}'))?;
+    write_json_end(reached.examined, look.next_skip(), out)?;
     Ok(())
 }
 

@@ -1,33 +1,10 @@
-//! A page of jobs, however it is shown: reading it, how its JSON begins, and what is said below it.
-
-use std::borrow::Cow;
-
-use serde::Serialize;
+//! A page of jobs, however it is shown: reading it, and what is said below it.
 
 use super::{error::Error, session::Session, ticker::Ticker};
 use crate::{
     acts::look::{Look, Query, Reached},
-    store::entries::{Entry, Order, Place},
+    store::entries::{Entry, Order},
 };
-
-/// The members with which the JSON of a page begins.
-#[derive(Serialize)]
-pub(super) struct Head<'q> {
-    place: &'static str,
-    queue: Option<Cow<'q, str>>,
-    total: u64,
-    skip: u64,
-}
-
-impl<'q> Head<'q> {
-    pub(super) fn of(query: &'q Query, total: u64) -> Self {
-        let (place, queue) = match &query.place {
-            Place::Queue(queue) => ("queue", Some(queue.exact())),
-            Place::Set(set) => (set.word(), None),
-        };
-        Self { place, queue, total, skip: query.skip }
-    }
-}
 
 /// Runs the look to its end, and passes each job found, with the number of all entries, to `show`.
 pub(super) fn drive(

@@ -351,7 +351,8 @@ Examples:
 Exit status: 0 nothing failed (there may be warnings), 1 a check failed, 2 wrong usage or configuration";
 
 const WEB_HELP: &str = "\
-/metrics has the queues, sets and processes of the fleet, for Prometheus; /health/ready fails while Redis does not answer. \
+/metrics has the queues, sets and processes of the fleet, for Prometheus; /health/ready fails while Redis does not answer; \
+/api/v1/openapi.json describes what there is for programs as JSON. \
 A worker serves its own metrics with --web.
 
 Examples:

@@ -299,9 +299,22 @@ pub(super) fn score(text: &[u8]) -> Option<i64> {
     (!number.is_nan()).then_some(number.clamp(-9e15, 9e15).floor() as i64)
 }
 
-/// Appends the question for the names of all entries: one HKEYS. An array of bytes answers.
+/// Appends the question for the names of all entries: one HKEYS, read by [`read_names`].
 pub fn ask_names(realm: &Realm, requests: &mut Requests) {
     requests.command(&[b"HKEYS", realm.cron.entries.as_bytes()]);
+}
+
+/// Reads the reply to [`ask_names`]: the names, in order.
+///
+/// # Errors
+/// If the reply is an error, or not an array of strings.
+pub fn read_names(reply: &Reply) -> Result<Vec<Bytes>, Error> {
+    let mut names = Vec::new();
+    for name in reply.as_array()? {
+        names.push(reply.slice(name.as_bulk()?));
+    }
+    names.sort_unstable();
+    Ok(names)
 }
 
 /// Appends the questions for some entries: one HMGET for what is stored, one for their runs, a ZSCORE for each.

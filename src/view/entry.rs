@@ -18,6 +18,7 @@ use crate::{
     limits::{ENTRY_HEAD_BYTES, PAYLOAD_BYTES_MAX, ROW_TEXT_CHARS_MAX},
     store::entries::{Entry, Place, Set},
     store::operate::Revived,
+    view::redacted::{self, Layout},
     wire::{DEFAULT_QUEUE, QueueName},
 };
 
@@ -134,6 +135,17 @@ impl<'e> JobEntry<'e> {
 
     /// Writes it as a JSON object, piece by piece: a payload may be large, and stays unchanged.
     pub(crate) fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.write_json_of(Carried::All, out)
+    }
+
+    /// The same for readers over the network: with values that are hidden by the names of their members
+    /// ([`redacted`]), and without payloads of more than this many bytes.
+    #[cfg(feature = "web")]
+    pub(crate) fn write_public_json(&self, bytes_max: usize, out: &mut dyn Write) -> io::Result<()> {
+        self.write_json_of(Carried::Public { bytes_max }, out)
+    }
+
+    fn write_json_of(&self, carried: Carried, out: &mut dyn Write) -> io::Result<()> {
         let Self { place, entry, .. } = self;
         write!(out, "{{\"queue\":{},\"bytes\":{}", serde_json::to_string(&self.queue())?, entry.size)?;
         if let Place::Set(_) = place {
@@ -142,9 +154,14 @@ impl<'e> JobEntry<'e> {
         match &self.trouble {
             None => {
                 let text = String::from_utf8_lossy(&entry.bytes);
-                write!(out, ",\"job\":{text}")?;
+                let Some((job, is_exact)) = carried.json(&text) else {
+                    return write!(out, ",\"job\":null,\"left_out\":{}}}", carried.why(entry.size)?);
+                };
+                write!(out, ",\"job\":{job}")?;
                 // JSON is UTF-8. Anything else has its exact bytes beside it.
-                if let Cow::Owned(_) = text {
+                if let Cow::Owned(_) = text
+                    && is_exact
+                {
                     write!(out, ",\"base64\":\"{}\"", STANDARD.encode(&entry.bytes))?;
                 }
             }
@@ -153,10 +170,60 @@ impl<'e> JobEntry<'e> {
                 let buried = self.buried_bytes().map(|_| self.error());
                 let why = buried.unwrap_or_else(|| trouble.to_string());
                 write!(out, ",\"no_job\":{},\"whole\":{whole}", serde_json::to_string(&why)?)?;
-                write!(out, ",\"base64\":\"{}\"", STANDARD.encode(&entry.bytes))?;
+                if carried.bytes(&entry.bytes, entry.size) {
+                    write!(out, ",\"base64\":\"{}\"", STANDARD.encode(&entry.bytes))?;
+                } else {
+                    write!(out, ",\"base64\":null,\"left_out\":{}", carried.why(entry.size)?)?;
+                }
             }
         }
         out.write_all(b"}")
+    }
+}
+
+/// How much of a payload its JSON carries.
+#[derive(Debug, Clone, Copy)]
+enum Carried {
+    /// All of it, unchanged.
+    All,
+    /// What may be shown to everybody who may read, if it is no larger than this.
+    #[cfg_attr(not(feature = "web"), expect(dead_code, reason = "only a server shows it"))]
+    Public { bytes_max: usize },
+}
+
+impl Carried {
+    /// The payload of a job as it is written, and whether it is unchanged; `None`: it is left out.
+    fn json(self, text: &str) -> Option<(Cow<'_, str>, bool)> {
+        match self {
+            Self::All => Some((text.into(), true)),
+            Self::Public { bytes_max } if text.len() > bytes_max => None,
+            Self::Public { .. } => {
+                let shown = redacted::json(text, Layout::Raw, usize::MAX);
+                Some((shown.text.into(), shown.hidden == 0))
+            }
+        }
+    }
+
+    /// Whether bytes that are no job are written.
+    fn bytes(self, bytes: &[u8], size: u64) -> bool {
+        match self {
+            Self::All => true,
+            Self::Public { bytes_max } => {
+                size <= bytes_max as u64 && !redacted::is_secret(&String::from_utf8_lossy(bytes))
+            }
+        }
+    }
+
+    /// Why they were not, as JSON.
+    fn why(self, size: u64) -> serde_json::Result<String> {
+        serde_json::to_string(&match self {
+            Self::Public { bytes_max } if size > bytes_max as u64 => {
+                format!(
+                    "it has {size} bytes, at most {bytes_max} are shown here; `jiggler-uring show --json` prints all"
+                )
+            }
+            _ => "it may hold a secret; `jiggler-uring show --json` prints all".to_owned(),
+        })
     }
 }
 
@@ -311,6 +378,33 @@ mod tests {
             STANDARD.encode(b"{\"name\":\"N\",\"args\":[\"\xff\"]}")
         );
         assert_eq!(json(&queue, b"{\"name\":\"N\",\"args\":[\"\xff\"]}"), expected);
+    }
+
+    #[cfg(feature = "web")]
+    #[test]
+    fn over_the_network_secrets_are_hidden_and_large_payloads_left_out() {
+        let json = |bytes: &[u8]| {
+            let (mut out, place) = (Vec::new(), Place::Queue("q".parse().unwrap()));
+            let entry = entry(bytes, 0.0);
+            JobEntry::new(&place, &entry, &mut Parser::default()).write_public_json(60, &mut out).unwrap();
+            serde_json::from_slice::<serde_json::Value>(&out).unwrap()
+        };
+        let shown = json(br#"{"name":"N","args":[{"api_key":"abc","n":1.0e+21}]}"#);
+        assert_eq!(shown["job"].to_string(), r#"{"args":[{"api_key":"[hidden]","n":1e21}],"name":"N"}"#);
+        assert_eq!(
+            json(b"{\"name\":\"N\",\"args\":[\"\xff\"]}")["base64"],
+            "eyJuYW1lIjoiTiIsImFyZ3MiOlsi/yJdfQ=="
+        );
+        let shown = json(b"{\"name\":\"N\",\"args\":[{\"token\":\"\xff\"}]}");
+        assert!(shown["job"]["args"][0]["token"] == "[hidden]" && shown["base64"].is_null(), "{shown}");
+        let shown = json(format!(r#"{{"name":"N","args":["{}"]}}"#, "x".repeat(50)).as_bytes());
+        assert!(
+            shown["job"].is_null() && shown["left_out"].to_string().contains("76 bytes, at most 60"),
+            "{shown}"
+        );
+        assert_eq!(json(b"\xff\0")["base64"], "/wA=");
+        let shown = json(b"password=abc");
+        assert!(shown["base64"].is_null() && shown["left_out"].to_string().contains("a secret"), "{shown}");
     }
 
     #[test]

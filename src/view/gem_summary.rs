@@ -11,7 +11,14 @@ use serde_json::value::RawValue;
 
 use super::member;
 use crate::{
-    store::survey::{Process, Summary},
+    cron::{
+        edit::{entry_of, name_of},
+        tick_text,
+    },
+    store::{
+        cron::Row,
+        survey::{Process, Summary},
+    },
     wire::{
         figures::{Figures, LeftName, Trouble},
         heartbeat_key::{self, Poller},
@@ -59,6 +66,26 @@ pub(crate) struct NextPush {
     /// The same in Unix milliseconds.
     #[serde(skip)]
     pub(crate) at_ms: i64,
+}
+
+impl Periodic {
+    /// Notes what some rows of the table say; how many entries there are is known without them.
+    pub(crate) fn note(&mut self, rows: &[Row]) {
+        for row in rows {
+            match (entry_of(row), row.at) {
+                (Err(_), _) => self.spoilt += 1,
+                (Ok(entry), _) if entry.is_paused() => self.paused += 1,
+                (Ok(_), None) => {}
+                (Ok(_), Some(at_ms)) => {
+                    let name = name_of(row);
+                    let is_first = |next: &NextPush| (at_ms, &name) < (next.at_ms, &next.name);
+                    if self.next.as_ref().is_none_or(is_first) {
+                        self.next = Some(NextPush { name, at: tick_text(at_ms), at_ms });
+                    }
+                }
+            }
+        }
+    }
 }
 
 impl<'a> GemSummary<'a> {

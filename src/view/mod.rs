@@ -11,6 +11,7 @@ pub(crate) mod queue;
 pub(crate) mod entry;
 pub(crate) mod filter;
 pub(crate) mod groups;
+pub(crate) mod page;
 pub(crate) mod redacted;
 // What a job waits for, and times in words.
 pub(crate) mod span;

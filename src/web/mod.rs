@@ -7,6 +7,7 @@
 //!                                                        │          ◄─ stats: what shards and control publish
 //!                                                        │          ◄─ fleet ◄─ Redis, a connection of its own
 //!                                                        ├─ pages   ◄─ Redis, a connection of their own
+//!                                                        ├─ api     ◄─ the same
 //!                                                        └─ health  ◄─ stats alone: it works whatever Redis does
 //! ```
 //!
@@ -19,6 +20,7 @@
 //! Not responsible for what is counted (`stats`, `shard::tally`), nor for starting it (`server::web`).
 
 mod access;
+mod api;
 mod counts;
 mod fleet;
 mod health;

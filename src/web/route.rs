@@ -10,6 +10,7 @@ use hyper::body::{Body as _, Incoming};
 use serde::Serialize;
 
 use super::access::{Pass, Who};
+use super::api;
 use super::health::{Facts, Health, Probe};
 use super::host::{is_local, is_own};
 use super::metrics;
@@ -33,6 +34,7 @@ jiggler-uring
 /health/live      whether it makes progress
 /health/ready     whether it takes jobs and Redis answers
 /health/startup   whether it has started
+/api/v1/…         queues, processes and jobs as JSON; /api/v1/openapi.json describes it
 
 With a browser this address shows pages of queues, processes and jobs.
 ";
@@ -49,9 +51,9 @@ pub(super) async fn answer(state: &State, request: Request<Incoming>) -> Respons
 fn live(state: &State, request: &Request<Incoming>) -> Response<Body> {
     let field = |name: HeaderName| request.headers().get(name).map(HeaderValue::as_bytes);
     let refused = if state.is_loopback && !is_local(field(header::HOST)) {
-        Some(Box::new(misdirected()))
+        Some(Box::new(misdirected(Form::Text)))
     } else {
-        admitted(state.access.pass(field(header::AUTHORIZATION))).err()
+        admitted(state.access.pass(field(header::AUTHORIZATION)), Form::Text).err()
     };
     if let Some(refused) = refused {
         return (*refused).map(Body::Left);
@@ -62,36 +64,58 @@ fn live(state: &State, request: &Request<Incoming>) -> Response<Body> {
     with_type(StatusCode::OK, "text/event-stream", Bytes::new()).map(|_| Body::Right(events))
 }
 
-fn misdirected() -> Answer {
+fn misdirected(form: Form) -> Answer {
     let said = "the host of this request is not this server: use 127.0.0.1 or localhost\n";
-    last(text(StatusCode::MISDIRECTED_REQUEST, said))
+    last(form.say(StatusCode::MISDIRECTED_REQUEST, said))
+}
+
+/// How what is not answered is said.
+#[derive(Clone, Copy)]
+enum Form {
+    Text,
+    Json,
+}
+
+impl Form {
+    fn of(path: &str) -> Self {
+        if api::is_at(path) { Self::Json } else { Self::Text }
+    }
+
+    fn say(self, status: StatusCode, said: &'static str) -> Answer {
+        match self {
+            Self::Text => text(status, said),
+            Self::Json => json(status, &api::Refusal::of(said.trim_end())),
+        }
+    }
 }
 
 async fn whole(state: &State, request: Request<Incoming>) -> Answer {
     let field = |name: HeaderName| request.headers().get(name).map(HeaderValue::as_bytes);
-    if state.is_loopback && !is_local(field(header::HOST)) {
-        return misdirected();
-    }
     let path = request.uri().path();
+    let form_of_errors = Form::of(path);
+    if state.is_loopback && !is_local(field(header::HOST)) {
+        return misdirected(form_of_errors);
+    }
     if request.method() == Method::POST && pages::takes_form(path) {
-        return match admitted(state.access.pass(field(header::AUTHORIZATION))) {
+        return match admitted(state.access.pass(field(header::AUTHORIZATION)), form_of_errors) {
             Ok(who) => form(state, request, &who).await,
             Err(refused) => last(*refused),
         };
     }
     if request.method() != Method::GET && request.method() != Method::HEAD {
-        let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD: here nothing is changed\n");
+        let said = "only GET and HEAD: here nothing is changed\n";
+        let mut answer = form_of_errors.say(StatusCode::METHOD_NOT_ALLOWED, said);
         answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return last(answer);
     }
     if !request.body().is_end_stream() {
-        return last(text(StatusCode::PAYLOAD_TOO_LARGE, "no body is taken\n"));
+        return last(form_of_errors.say(StatusCode::PAYLOAD_TOO_LARGE, "no body is taken\n"));
     }
     let pass = state.access.pass(field(header::AUTHORIZATION));
     if let Some(probe) = probe(path) {
         return health(state, probe, pass).await;
     }
-    let who = match admitted(pass) {
+    let who = match admitted(pass, form_of_errors) {
         Ok(who) => who,
         Err(refused) => return *refused,
     };
@@ -104,23 +128,29 @@ async fn whole(state: &State, request: Request<Incoming>) -> Answer {
                 None => text(StatusCode::SERVICE_UNAVAILABLE, "too many ask at the same time\n"),
             }
         }
+        // A large future, which idle connections need not hold.
+        _ if api::is_at(path) => {
+            let query = request.uri().query().unwrap_or_default();
+            let (status, body) = Box::pin(api::answer(&state.desk, path, query)).await;
+            with_type(status, JSON, body)
+        }
         _ => page(state, &request, &who).await,
     }
 }
 
 /// Who may come in, or what the others are told.
-fn admitted(pass: Pass) -> Result<Who, Box<Answer>> {
+fn admitted(pass: Pass, form: Form) -> Result<Who, Box<Answer>> {
     match pass {
         Pass::Granted(who) => Ok(who),
         Pass::Refused => {
-            let mut answer = text(StatusCode::UNAUTHORIZED, "show a token or a password of --web-auth\n");
+            let mut answer = form.say(StatusCode::UNAUTHORIZED, "show a token or a password of --web-auth\n");
             let schemes = HeaderValue::from_static("Basic realm=\"jiggler-uring\", Bearer");
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, schemes);
             Err(Box::new(answer))
         }
         Pass::Later => {
             let mut answer =
-                text(StatusCode::TOO_MANY_REQUESTS, "a wrong password came just before; try again\n");
+                form.say(StatusCode::TOO_MANY_REQUESTS, "a wrong password came just before; try again\n");
             answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             Err(Box::new(answer))
         }

@@ -16,12 +16,14 @@ const OTHER_WORDS: &[&str] = &[
     "src/boot/",
     // JSON for programs.
     "src/view/entry.rs",
+    "src/view/page.rs",
     "src/view/why.rs",
     // Labels of metrics.
     "src/web/metrics/",
     "src/stats/outcomes.rs",
     // Paths of pages, and their parameters.
     "src/web/pages/",
+    "src/web/api/",
     // Flags, and keys of the configuration.
     "src/cli/",
     "src/config/",

@@ -6,12 +6,10 @@ use std::io::Write;
 use super::super::error::Error;
 use super::super::{database::Database, table::printable};
 use super::Table;
-use crate::cron::edit::{entry_of, name_of};
-use crate::cron::tick_text;
 use crate::limits::{CRON_LIST_PAGE, CRON_SUMMARY_MAX};
 use crate::net;
 use crate::resp::RedisErrorKind;
-use crate::view::gem_summary::{NextPush, Periodic};
+use crate::view::gem_summary::Periodic;
 use crate::view::span::moment;
 
 /// Reads it: `None` if there are no periodic jobs, or the user may not read them. `queues`: those of a cluster that have
@@ -46,23 +44,8 @@ fn add(table: &mut Table<'_>, periodic: &mut Periodic) -> Result<(), Error> {
     let names = table.names()?;
     periodic.entries += names.len();
     let names = &names[..names.len().min(CRON_SUMMARY_MAX)];
-    let mut first: Option<(i64, String)> = None;
     for page in names.chunks(CRON_LIST_PAGE) {
-        for row in table.rows(page)? {
-            match entry_of(&row) {
-                Err(_) => periodic.spoilt += 1,
-                Ok(entry) if entry.is_paused() => periodic.paused += 1,
-                Ok(_) => {
-                    let next = row.at.map(|at| (at, name_of(&row)));
-                    first = first.into_iter().chain(next).min();
-                }
-            }
-        }
-    }
-    if let Some((at_ms, name)) = first
-        && periodic.next.as_ref().is_none_or(|next| at_ms < next.at_ms)
-    {
-        periodic.next = Some(NextPush { name, at: tick_text(at_ms), at_ms });
+        periodic.note(&table.rows(page)?);
     }
     Ok(())
 }

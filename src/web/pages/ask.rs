@@ -11,13 +11,13 @@ use crate::limits::{PAGE_PARAMETER_BYTES_MAX, PAGE_PARAMETERS_MAX, PAGE_QUERY_BY
 
 /// The parameters of an address.
 #[derive(Debug, Default)]
-pub(super) struct Ask {
+pub(crate) struct Ask {
     pairs: Vec<(String, String)>,
 }
 
 /// Why an address is not answered. For the user to change.
 #[derive(Debug, PartialEq, Eq, Error)]
-pub(super) enum AskError {
+pub(crate) enum AskError {
     /// It is longer than any that a page links to.
     #[error("the query of this address has {bytes} bytes, at most {PAGE_QUERY_BYTES_MAX} are read")]
     Long {
@@ -35,6 +35,14 @@ pub(super) enum AskError {
         /// How long it is.
         bytes: usize,
     },
+    /// One is not known here, and would do nothing.
+    #[error("parameter {name:.40} is not one of {known}")]
+    Unknown {
+        /// Which.
+        name: String,
+        /// Those that are.
+        known: String,
+    },
     /// One has another value than those allowed.
     #[error("parameter {name}: give {allowed}")]
     Value {
@@ -50,7 +58,7 @@ impl Ask {
     ///
     /// # Errors
     /// [`AskError`], but for values.
-    pub(super) fn read(query: &str) -> Result<Self, AskError> {
+    pub(crate) fn read(query: &str) -> Result<Self, AskError> {
         if query.len() > PAGE_QUERY_BYTES_MAX {
             return Err(AskError::Long { bytes: query.len() });
         }
@@ -68,8 +76,21 @@ impl Ask {
         Ok(Self { pairs })
     }
 
+    /// Checks that it has only these parameters.
+    ///
+    /// # Errors
+    /// [`AskError::Unknown`].
+    pub(crate) fn only(&self, known: &[&str]) -> Result<(), AskError> {
+        let unknown = self.pairs.iter().find(|(name, _)| !known.contains(&name.as_str()));
+        let error = |name: &String| {
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            AskError::Unknown { name: name.clone(), known }
+        };
+        unknown.map_or(Ok(()), |(name, _)| Err(error(name)))
+    }
+
     /// The text of a parameter; `None` if it is empty, as a field of a form that was left alone.
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
         let found = self.pairs.iter().find(|(found, _)| found == name);
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
@@ -78,7 +99,7 @@ impl Ask {
     ///
     /// # Errors
     /// [`AskError::Value`]: a text with characters that are not seen cannot be shown as it is.
-    pub(super) fn visible(&self, name: &'static str) -> Result<&str, AskError> {
+    pub(crate) fn visible(&self, name: &'static str) -> Result<&str, AskError> {
         let text = self.text(name).unwrap_or_default();
         let wrong = || AskError::Value { name, allowed: "characters that are all visible".to_owned() };
         if is_visible(text) { Ok(text) } else { Err(wrong()) }
@@ -88,7 +109,7 @@ impl Ask {
     ///
     /// # Errors
     /// [`AskError::Value`].
-    pub(super) fn number(&self, name: &'static str, max: u64) -> Result<Option<u64>, AskError> {
+    pub(crate) fn number(&self, name: &'static str, max: u64) -> Result<Option<u64>, AskError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         let number = text.parse().ok().filter(|number| *number <= max);
         let wrong = || AskError::Value { name, allowed: format!("a whole number from 0 to {max}") };
@@ -99,7 +120,7 @@ impl Ask {
     ///
     /// # Errors
     /// [`AskError::Value`].
-    pub(super) fn choice<T: Copy>(
+    pub(crate) fn choice<T: Copy>(
         &self,
         name: &'static str,
         words: &[(&'static str, T)],

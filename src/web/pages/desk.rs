@@ -23,7 +23,7 @@ use crate::limits::{
 use crate::resp::{RedisUrl, Reply, Requests};
 use crate::store::entries::{Entry, Place};
 use crate::store::position;
-use crate::store::survey::{Scope, Survey};
+use crate::store::survey::{Scope, Summary, Survey};
 use crate::view::history::Span;
 use crate::view::why::Answer;
 use crate::wire::Keyspace;
@@ -45,7 +45,8 @@ pub(crate) struct Desk {
     away_since: Cell<Option<Instant>>,
 }
 
-struct Open {
+/// The connection, and what it has seen of the fleet.
+pub(crate) struct Open {
     link: Link,
     survey: Survey,
 }
@@ -55,11 +56,11 @@ pub(super) type Slices = BTreeMap<u64, Slice>;
 
 /// What a look at jobs has found.
 #[derive(Debug)]
-pub(super) struct Found<T> {
-    pub(super) rows: Vec<T>,
-    pub(super) reached: Reached,
+pub(crate) struct Found<T> {
+    pub(crate) rows: Vec<T>,
+    pub(crate) reached: Reached,
     /// Where to continue; `None`: there is no more.
-    pub(super) next_skip: Option<u64>,
+    pub(crate) next_skip: Option<u64>,
 }
 
 impl Desk {
@@ -82,7 +83,7 @@ impl Desk {
     }
 
     /// The database.
-    pub(super) const fn source(&self) -> &Source {
+    pub(crate) const fn source(&self) -> &Source {
         &self.source
     }
 
@@ -92,7 +93,7 @@ impl Desk {
     }
 
     /// A parser of what is read here.
-    pub(super) fn parser(&self) -> Parser {
+    pub(crate) fn parser(&self) -> Parser {
         Parser::new(self.source.schema)
     }
 
@@ -159,7 +160,7 @@ impl Desk {
     ///
     /// # Cancel-safety
     /// Safe: a connection with an answer under way is closed.
-    pub(super) async fn fleet(&self) -> Result<Rc<Seen>, DeskError> {
+    pub(crate) async fn fleet(&self) -> Result<Rc<Seen>, DeskError> {
         if let Some(seen) = self.fresh() {
             return Ok(seen);
         }
@@ -192,7 +193,7 @@ impl Desk {
     ///
     /// # Cancel-safety
     /// As [`Self::fleet`].
-    pub(super) async fn look<T>(
+    pub(crate) async fn look<T>(
         &self,
         query: &Query,
         row: impl Fn(&Entry) -> T,
@@ -213,6 +214,32 @@ impl Desk {
                 Ok(Found { rows, reached: look.reached(), next_skip: look.next_skip() })
             };
             self.with_open(&patience, read).await
+        };
+        self.note(work.await)
+    }
+
+    /// What is known of the fleet now, or was a moment ago, as commands see it. No round trip if [`Self::fleet`] has just
+    /// looked.
+    ///
+    /// # Cancel-safety
+    /// As [`Self::fleet`].
+    pub(crate) async fn summary(&self) -> Result<Summary, DeskError> {
+        self.fleet().await?;
+        self.with(async |open, _| Ok(open.survey.summary())).await
+    }
+
+    /// Does some work over the connection; again over another one if that was lost.
+    ///
+    /// # Cancel-safety
+    /// As [`Self::fleet`].
+    pub(crate) async fn with<T>(
+        &self,
+        work: impl AsyncFn(&mut Open, &Patience) -> Result<T, DeskError>,
+    ) -> Result<T, DeskError> {
+        let patience = Patience::of(PAGE_REDIS_WAIT);
+        let work = async {
+            let _turn = self.turn(&patience).await?;
+            self.with_open(&patience, async |open: &mut Open| work(open, &patience).await).await
         };
         self.note(work.await)
     }
@@ -320,6 +347,15 @@ impl Desk {
 }
 
 impl Open {
+    /// One round trip: what `write` appends, and the replies.
+    pub(crate) async fn call(
+        &mut self,
+        patience: &Patience,
+        write: impl FnOnce(&mut Requests),
+    ) -> Result<Vec<Reply>, DeskError> {
+        self.link.call(patience, write).await
+    }
+
     /// One look at the fleet: one round trip.
     async fn look(&mut self, patience: &Patience) -> Result<(), DeskError> {
         let survey = &mut self.survey;

@@ -13,7 +13,7 @@ use crate::wire::paused::Paused;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     pub(super) read_at: Instant,
     /// Unix seconds by the clock of Redis, as all times here.
     pub(super) at: f64,

@@ -81,7 +81,8 @@ struct Row {
     args: Text,
 }
 
-const ORDERS: [(&str, Order); 2] = [("newest", Order::Newest), ("oldest", Order::Oldest)];
+/// Orders as addresses name them.
+pub(crate) const ORDERS: [(&str, Order); 2] = [("newest", Order::Newest), ("oldest", Order::Oldest)];
 
 /// What the address of such a page asks for.
 struct JobsAsk {

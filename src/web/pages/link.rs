@@ -17,7 +17,7 @@ use crate::wire::Keyspace;
 
 /// Why a page shows less than it should.
 #[derive(Debug, Error)]
-pub(super) enum DeskError {
+pub(crate) enum DeskError {
     /// There is a connection for each node, which pages do not follow.
     #[error("pages do not show a redis cluster; ask `jiggler-uring top`, `jobs` and `show`")]
     Cluster,
@@ -40,16 +40,16 @@ pub(super) enum DeskError {
 
 /// A database: where it is, and how its keys and payloads are written. Cheap enough to clone for each act.
 #[derive(Debug, Clone)]
-pub(super) struct Source {
-    pub(super) url: RedisUrl,
-    pub(super) keys: Keyspace,
-    pub(super) schema: Schema,
-    pub(super) client_name: String,
+pub(crate) struct Source {
+    pub(crate) url: RedisUrl,
+    pub(crate) keys: Keyspace,
+    pub(crate) schema: Schema,
+    pub(crate) client_name: String,
 }
 
 /// How long Redis may still take for a part of a page, or for a step of an act. What this server does with its answers does
 /// not count.
-pub(super) struct Patience {
+pub(crate) struct Patience {
     whole: Duration,
     left: Cell<Duration>,
 }

@@ -54,5 +54,10 @@ mod live;
 mod answer;
 
 pub(crate) use answer::{Request, answer, answer_form, takes_form};
-pub(crate) use desk::Desk;
+pub(crate) use ask::{Ask, AskError};
+pub(crate) use desk::{Desk, Open};
+pub(crate) use jobs::ORDERS;
+pub(crate) use link::{DeskError, Patience};
 pub(crate) use live::{Events, Live};
+pub(crate) use place::{PLACES, queue as queue_asked};
+pub(crate) use wanted::Wanted;

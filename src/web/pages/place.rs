@@ -6,7 +6,7 @@ use super::ask::{Ask, AskError};
 use crate::store::entries::{Place, Set};
 use crate::wire::ListName;
 
-const PLACES: [(&str, Option<Set>); 4] = [
+pub(crate) const PLACES: [(&str, Option<Set>); 4] = [
     ("retries", Some(Set::Retries)),
     ("scheduled", Some(Set::Scheduled)),
     ("dead", Some(Set::Dead)),
@@ -17,7 +17,7 @@ const PLACES: [(&str, Option<Set>); 4] = [
 ///
 /// # Errors
 /// [`AskError::Value`].
-pub(super) fn read(ask: &Ask) -> Result<Option<Place>, AskError> {
+pub(crate) fn read(ask: &Ask) -> Result<Option<Place>, AskError> {
     Ok(match ask.choice("place", &PLACES)? {
         None => None,
         Some(Some(set)) => Some(Place::Set(set)),
@@ -29,7 +29,7 @@ pub(super) fn read(ask: &Ask) -> Result<Option<Place>, AskError> {
 ///
 /// # Errors
 /// [`AskError::Value`].
-pub(super) fn queue(ask: &Ask) -> Result<ListName, AskError> {
+pub(crate) fn queue(ask: &Ask) -> Result<ListName, AskError> {
     let wrong = |allowed: String| AskError::Value { name: "queue", allowed };
     let given = ask.text("queue").ok_or_else(|| wrong("the name of a queue".to_owned()))?;
     given.parse().map_err(|error| wrong(format!("another name: {error}")))

@@ -20,7 +20,7 @@ pub(super) const OLDERS: [(&str, &str, u64); 6] = [
 
 /// As it is given; empty: any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     pub(super) name: String,
     pub(super) class: String,
     pub(super) error: String,
@@ -34,7 +34,7 @@ pub(super) struct Wanted {
 impl Wanted {
     /// # Errors
     /// [`AskError::Value`].
-    pub(super) fn read(ask: &Ask) -> Result<Self, AskError> {
+    pub(crate) fn read(ask: &Ask) -> Result<Self, AskError> {
         let text = |name| ask.visible(name).map(str::to_owned);
         ask.choice("older", &OLDERS.map(|(word, ..)| (word, ())))?;
         Ok(Self {
@@ -65,7 +65,7 @@ impl Wanted {
     }
 
     /// The look for such jobs of a place. Only failed ones have an error, and say how old they are.
-    pub(super) fn query(&self, place: &Place, skip: u64, limit: usize, examine_max: u64) -> Query {
+    pub(crate) fn query(&self, place: &Place, skip: u64, limit: usize, examine_max: u64) -> Query {
         let given = |text: &String| (!text.is_empty()).then(|| text.clone());
         let pattern = |text: &String| given(text).map(|text| NamePattern::parse(&text));
         let fails = matches!(place, Place::Set(Set::Retries | Set::Dead));

@@ -1,0 +1,225 @@
+//! `/api/v1`: what commands print with `--json`, over HTTP, as its description says.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::{add, alone};
+use crate::harness::http::{Answer, ask};
+use crate::harness::redis::{DEAD, RETRIES};
+use crate::harness::wait::wait_until;
+use crate::harness::{Redis, Worker, config_file, json, output_of};
+use crate::internal::limits::PAGE_ROWS_MAX;
+
+/// An answer with this status, which is JSON.
+#[track_caller]
+fn api_with(server: &Worker, path: &str, status: u16) -> Value {
+    let answer = server.get(path);
+    assert_eq!(answer.status, status, "{path}: {}", answer.body);
+    is_json(&answer)
+}
+
+#[track_caller]
+fn is_json(answer: &Answer) -> Value {
+    let head = answer.head.to_lowercase();
+    assert!(head.contains("content-type: application/json") && head.contains("no-store"), "{head}");
+    json(&answer.body)
+}
+
+#[track_caller]
+fn api(server: &Worker, path: &str) -> Value {
+    api_with(server, path, 200)
+}
+
+/// Why it is refused.
+#[track_caller]
+fn error(server: &Worker, path: &str, status: u16) -> String {
+    let refused = api_with(server, path, status);
+    assert_eq!(refused.as_object().unwrap().len(), 1, "{refused}");
+    refused["error"].as_str().unwrap().to_owned()
+}
+
+/// What a command prints with `--json`.
+#[track_caller]
+fn printed(redis: &Redis, args: &[&str]) -> Value {
+    let output = output_of(&[args, &["--json", "--redis-url", &redis.url()]].concat());
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    json(output.stdout)
+}
+
+/// The shape of a value: its members, and that of the first of its elements.
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), shape(value))).collect(),
+        Value::Array(elements) => elements.first().map(shape).into_iter().collect(),
+        _ => Value::Null,
+    }
+}
+
+/// Checks that a value has all that its description requires, as far down as it describes it.
+#[track_caller]
+fn check(described: &Value, schema: &Value, value: &Value, at: &str) {
+    let schema = match schema["$ref"].as_str() {
+        Some(place) => described.pointer(place.strip_prefix('#').unwrap()).unwrap(),
+        None => schema,
+    };
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        assert!(value.get(name).is_some(), "{at} has no member {name}: {value}");
+    }
+    for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+        if let Some(value) = value.get(name) {
+            check(described, schema, value, &format!("{at}.{name}"));
+        }
+    }
+    for (number, value) in value.as_array().into_iter().flatten().enumerate() {
+        check(described, &schema["items"], value, &format!("{at}[{number}]"));
+    }
+    let types = match &schema["type"] {
+        Value::Array(types) => types.clone(),
+        Value::Null => return,
+        one => vec![one.clone()],
+    };
+    let is_one = |name: &Value| match name.as_str().unwrap() {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "null" => value.is_null(),
+        other => panic!("{at}: what is {other}?"),
+    };
+    assert!(types.iter().any(is_one), "{at} is not {types:?}: {value}");
+}
+
+/// Something of everything.
+fn furnish(redis: &Redis) {
+    redis.push("mail", &[r#"{"name":"Mail","args":[1],"jid":"0d655a187e214821"}"#, "no job"]);
+    add(
+        redis,
+        DEAD,
+        &[
+            (2.5, r#"{"name":"Gone","args":[{"token":"s3cret"}],"jid":"dead1","error_class":"E"}"#),
+            (1.5, r#"{"name":"Gone","args":[12345678901234567890123],"jid":"dead2","error_class":"F"}"#),
+        ],
+    );
+    add(redis, RETRIES, &[(4e9, r#"{"name":"Again","jid":"again","retries":3,"attempt":1}"#)]);
+    let pause = output_of(&["pause", "queue", "mail", "--redis-url", &redis.url()]);
+    assert!(pause.status.success(), "{}", String::from_utf8_lossy(&pause.stderr));
+}
+
+#[test]
+fn every_described_path_answers_as_described_and_as_the_command_prints() {
+    let redis = Redis::start();
+    furnish(&redis);
+    let worker = Worker::start(&redis, &["-q", "default", "--web", "127.0.0.1:0"]);
+    wait_until("the worker is seen", || api(&worker, "/api/v1/processes")["processes"][0]["ok"] == true);
+    let described = api(&worker, "/api/v1/openapi.json");
+    for (path, operations) in described["paths"].as_object().unwrap() {
+        assert_eq!(operations.as_object().unwrap().keys().collect::<Vec<_>>(), ["get"], "{path}");
+        let operation = &operations["get"];
+        let mut asked = path.clone();
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            if parameter["in"] == "path" {
+                let name = format!("{{{}}}", parameter["name"].as_str().unwrap());
+                asked = asked.replace(&name, parameter["example"].as_str().unwrap());
+            }
+        }
+        let schema = &operation["responses"]["200"]["content"]["application/json"]["schema"];
+        assert!(!schema.is_null(), "{path}");
+        check(&described, schema, &api(&worker, &asked), &asked);
+    }
+    assert_eq!(api(&worker, "/api/v1/queues"), printed(&redis, &["queues"]));
+    for place in ["retries", "scheduled"] {
+        assert_eq!(api(&worker, &format!("/api/v1/jobs/{place}")), printed(&redis, &["jobs", place]));
+    }
+    assert_eq!(api(&worker, "/api/v1/jobs/queue?queue=mail"), printed(&redis, &["jobs", "queue", "mail"]));
+    // They change with each heartbeat.
+    for (path, command) in [("summary", "summary"), ("processes", "processes")] {
+        let (one, other) = (api(&worker, &format!("/api/v1/{path}")), printed(&redis, &[command]));
+        assert_eq!(shape(&one), shape(&other), "{path}");
+    }
+    let counts = api(&worker, "/api/v1/summary");
+    assert_eq!((&counts["dead_jobs_count"], &counts["queues"]["mail"]), (&2.into(), &2.into()));
+}
+
+#[test]
+fn payloads_are_exact_but_for_secrets_and_pages_and_filters_are_those_of_the_command() {
+    let redis = Redis::start();
+    furnish(&redis);
+    let web = alone(&redis, &[]);
+    let body = web.get("/api/v1/jobs/dead").body;
+    assert!(body.contains("12345678901234567890123") && !body.contains("s3cret"), "{body}");
+    let mut expected = printed(&redis, &["jobs", "dead"]);
+    expected["jobs"][0]["job"]["args"][0]["token"] = "[hidden]".into();
+    assert_eq!(json(&body), expected);
+    let found = api(&web, "/api/v1/jobs/dead?class=F&order=oldest");
+    assert_eq!(
+        (found["jobs"].as_array().unwrap().len(), &found["jobs"][0]["job"]["jid"]),
+        (1, &"dead2".into())
+    );
+    let many: Vec<String> =
+        (0..PAGE_ROWS_MAX).map(|number| format!(r#"{{"name":"N","jid":"{number}"}}"#)).collect();
+    redis.push("many", &many);
+    redis.push("many", &many);
+    let first = api(&web, "/api/v1/jobs/queue?queue=many");
+    assert_eq!((&first["total"], &first["next_skip"]), (&(2 * PAGE_ROWS_MAX).into(), &PAGE_ROWS_MAX.into()));
+    let rest = api(&web, &format!("/api/v1/jobs/queue?queue=many&skip={}", first["next_skip"]));
+    assert_eq!((rest["jobs"].as_array().unwrap().len(), &rest["next_skip"]), (PAGE_ROWS_MAX, &Value::Null));
+}
+
+#[test]
+fn what_is_not_answered_says_why_in_json() {
+    let redis = Redis::start();
+    let web = alone(&redis, &[]);
+    for path in ["/api", "/api/v1", "/api/v1/nothing", "/api/v1/jobs/dead/x"] {
+        assert!(error(&web, path, 404).contains("/api/v1/openapi.json"), "{path}");
+    }
+    for (path, part) in [
+        ("/api/v1/jobs/nowhere", "parameter place: give retries, scheduled, dead, queue"),
+        ("/api/v1/jobs/queue", "parameter queue: give the name of a queue"),
+        ("/api/v1/jobs/dead?skip=-1", "parameter skip: give a whole number"),
+        ("/api/v1/jobs/dead?older=2y", "parameter older: give 10m"),
+        ("/api/v1/jobs/scheduled?error=x", "parameter error is not one of skip, order, name, args, from"),
+        ("/api/v1/summary?fleet=1", "parameter fleet is not one of none"),
+    ] {
+        let said = error(&web, path, 400);
+        assert!(said.contains(part), "{path}: {said}");
+    }
+    let send = |method: &str| {
+        let head = "Host: localhost\r\nConnection: close\r\n\r\n";
+        ask(web.web_address(), &format!("{method} /api/v1/queues HTTP/1.1\r\n{head}"))
+    };
+    for method in ["POST", "DELETE", "PUT", "OPTIONS"] {
+        let refused = send(method);
+        assert_eq!(refused.status, 405, "{method}");
+        assert!(refused.head.to_lowercase().contains("allow: get, head"), "{}", refused.head);
+        assert!(is_json(&refused)["error"].is_string());
+    }
+    let head = send("HEAD");
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    let stopped = super::hostile::Stopped::of(&redis);
+    wait_until("what was read is no longer fresh", || web.get("/api/v1/queues").status == 503);
+    for path in ["/api/v1/summary", "/api/v1/processes", "/api/v1/jobs/dead"] {
+        let began = Instant::now();
+        assert!(error(&web, path, 503).starts_with("redis: "), "{path}");
+        assert!(began.elapsed() < Duration::from_secs(2), "{path}");
+    }
+    assert_eq!(web.get("/api/v1/openapi.json").status, 200, "it is not in redis");
+    drop(stopped);
+    wait_until("Redis is back", || web.get("/api/v1/summary").status == 200);
+}
+
+#[test]
+fn those_who_may_not_read_are_refused_in_json() {
+    const TOKEN: &str = "0f3b6c52a97e41d8";
+    let redis = Redis::start();
+    let file = config_file(&format!("{TOKEN} read\n"));
+    let web = alone(&redis, &["--web-auth", &file.path()]);
+    for path in ["/api/v1/summary", "/api/v1/openapi.json", "/api/v1/nothing"] {
+        assert!(error(&web, path, 401).contains("--web-auth"), "{path}");
+    }
+    let fields = format!("Host: localhost\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n");
+    let answer = ask(web.web_address(), &format!("GET /api/v1/summary HTTP/1.1\r\n{fields}"));
+    assert_eq!(answer.status, 200, "who may read, may read this");
+}
