@@ -243,9 +243,13 @@ fn declared(handlers: &Handlers, of_file: &[PeriodicItem], core: usize) -> Resul
     for entry in &all {
         let (name, job) = (entry.name(), entry.job().name());
         if core == 0 && handlers.find(job).is_none() {
+            let is_it =
+                |item: &&PeriodicItem| item.entry.as_ref().is_ok_and(|of_file| of_file.name() == name);
+            let place = of_file.iter().find(is_it).map_or("code", |item| &item.place);
             tracing::warn!(
                 entry = name,
                 job,
+                place,
                 "a periodic job is declared whose name no handler here is registered for"
             );
         }

@@ -128,7 +128,12 @@ fn a_tick_is_left_out_while_the_last_run_waits_runs_or_is_to_be_retried() {
 #[test]
 fn a_spoilt_entry_is_reported_and_the_others_go_on() {
     let redis = Redis::start();
-    for (name, entry) in [("broken", "{"), ("never", r#"{"schedule":"0 0 30 2 *","job":"J"}"#)] {
+    for (name, entry) in [
+        ("broken", "{"),
+        ("never", r#"{"schedule":"0 0 30 2 *","job":"J"}"#),
+        ("nowhere", r#"{"schedule":"@daily","zone":"Mars/Olympus","job":"J"}"#),
+        ("no array", r#"{"schedule":"@daily","job":"J","args":{}}"#),
+    ] {
         redis.run(&["HSET", "jiggler:uring:cron:entries", name, entry]);
         redis.run(&["ZADD", "jiggler:uring:cron:ticks", "1", name]);
     }
@@ -136,7 +141,7 @@ fn a_spoilt_entry_is_reported_and_the_others_go_on() {
     cron(&redis, &["add", "good", "* * * * * *", "Noop", "--queue", "ticks"]);
     let worker = Worker::start(&redis, &["-q", "elsewhere"]);
     wait_until("the good one is pushed", || ticks(&redis, TICKS).len() >= 2);
-    for name in ["broken", "never", "orphan"] {
+    for name in ["broken", "never", "nowhere", "no array", "orphan"] {
         let said = worker.lines("put aside");
         assert_eq!(said.iter().filter(|line| line.contains(name)).count(), 1, "{said:?}");
     }
@@ -208,4 +213,57 @@ fn a_bad_list_in_the_file_stops_a_worker_and_the_orders_of_periodic_jobs_and_no_
         let (code, said) = run(order);
         assert!(code == Some(2) && said.contains("line 2, periodic job `a`"), "{order:?}: {code:?} {said}");
     }
+}
+
+/// Each item but the second and the last is wrong.
+const BAD: &str = "cron:
+  - {name: minute, schedule: '60 * * * *', job: Noop}
+  - {name: good, schedule: '* * * * * *', job: Noop, queue: ticks}
+  - {name: nowhere, schedule: '@daily', zone: Mars/Olympus, job: Noop}
+  - {name: never, schedule: '0 0 30 2 *', job: Noop}
+  - {name: no array, schedule: '@daily', job: Noop, args: {a: 1}}
+  - {name: good, schedule: '@hourly', job: Noop}
+  - {name: nobody, schedule: '@yearly', job: Nobody}
+";
+
+/// The line of each that is wrong, its name, and the reason.
+const REASONS: [(usize, &str, &str); 5] = [
+    (2, "minute", "the minute `60` of a schedule is wrong"),
+    (4, "nowhere", "no time zone `Mars/Olympus`"),
+    (5, "never", "the schedule `0 0 30 2 *` never comes"),
+    (6, "no array", "the arguments are an object"),
+    (7, "good", "another one has this name"),
+];
+
+#[test]
+fn what_is_wrong_in_the_file_is_named_by_line_and_a_worker_that_is_told_to_goes_on_with_the_rest() {
+    let redis = Redis::start();
+    let config = config_file(BAD);
+    let place = |line: usize, name: &str| format!("{} line {line}, periodic job `{name}`", config.path());
+    let output = output_of(&["-C", &config.path(), "--redis-url", &redis.url()]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for (line, name, reason) in REASONS {
+        assert!(
+            said.contains(&format!("{}: ", place(line, name))) && said.contains(reason),
+            "{name}: {said}"
+        );
+    }
+    assert!(said.contains("--ignore-bad-cron") && !said.contains(" line 3,"), "{said}");
+    assert_eq!(redis.keys("*"), [""; 0], "it did not start");
+
+    let mut worker = Worker::start(&redis, &["-q", "elsewhere", "-C", &config.path(), "--ignore-bad-cron"]);
+    wait_until("the good one is pushed", || ticks(&redis, TICKS).len() >= 2);
+    check_every_second(&ticks(&redis, TICKS));
+    for (line, name, reason) in REASONS {
+        let lines = worker.lines(&place(line, name));
+        assert!(lines.len() == 1 && lines[0].contains(reason), "{name}: {lines:?}");
+    }
+    // Workers of another program may know it, so it is declared all the same.
+    let unknown = worker.lines("no handler here is registered for");
+    assert!(unknown.len() == 1 && unknown[0].contains(&place(8, "nobody")), "{unknown:?}");
+    let mut names = redis.list(&["HKEYS", "jiggler:uring:cron:entries"]);
+    names.sort();
+    assert_eq!(names, [b"good".as_slice(), b"nobody"]);
+    worker.stop();
 }

@@ -9,6 +9,7 @@
 mod late;
 mod ops;
 mod oracle;
+mod overlap;
 mod shard;
 mod state;
 mod world;

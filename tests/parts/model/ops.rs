@@ -86,7 +86,7 @@ fn payload_bytes() -> impl Strategy<Value = usize> {
     prop_oneof![200 => 0_usize..200, 1 => Just(1_800_000_usize), 1 => Just(4_500_000_usize)]
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let limits = prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(0..5_usize, 1..4)];
     let outcomes = prop::collection::vec(outcome(), 0..8);
     let turn = (0..2_usize, 0..7_usize, 0..3_usize, limits, outcomes, any::<bool>(), fate());

@@ -31,7 +31,7 @@ pub(crate) struct World<'a> {
     mutation: Option<Mutation>,
     pub(crate) queues: Vec<String>,
     pub(crate) shards: Vec<Shard>,
-    shards_made: usize,
+    pub(super) shards_made: usize,
     // The truth.
     pub(crate) payloads: Vec<Payload>,
     by_bytes: HashMap<Bytes, usize>,
@@ -122,10 +122,7 @@ impl<'a> World<'a> {
             _ => {
                 let jid = self.payloads.len();
                 let raw = format!(r#"{{"name":"N","args":["{}"],"jid":"{jid:016x}"}}"#, "x".repeat(bytes));
-                let raw = Bytes::from(raw);
-                self.by_bytes.insert(raw.clone(), jid);
-                self.payloads.push(Payload { raw, accepted: 0, ended: 0 });
-                jid
+                self.accept(Bytes::from(raw), 0)
             }
         };
         let key = self.keys.queue(&self.queues[queue % self.queues.len()]);
@@ -133,6 +130,13 @@ impl<'a> World<'a> {
             one(self.conn, &[b"LPUSH", key.as_bytes(), &self.payloads[at].raw]);
             self.payloads[at].accepted += 1;
         }
+    }
+
+    /// Learns of a new payload, which has been pushed so often.
+    pub(super) fn accept(&mut self, raw: Bytes, accepted: u64) -> usize {
+        self.by_bytes.insert(raw.clone(), self.payloads.len());
+        self.payloads.push(Payload { raw, accepted, ended: 0 });
+        self.payloads.len() - 1
     }
 
     /// `wanted`: in all, and at most from each of the first queues.
