@@ -14,8 +14,6 @@ mod in_flight;
 
 use std::io::Write;
 
-use serde::Serialize;
-
 use super::{
     database::Database, error::Error, format::Format, nodes, paused::paused_now, progress, session::Session,
     table::printable, ticker::Ticker,
@@ -30,7 +28,7 @@ use crate::{
         FAILURE_BACKTRACE, FAILURE_HISTORY, MemberNames, Parser, Schema,
         history::{KeptFailure, failures},
     },
-    limits::{RUNNING_JID_BYTES, SHOW_PLACES_MAX, SHOW_TEXT_CHARS_MAX, SHOW_WAIT, TOP_PROCESSES_MAX},
+    limits::{SHOW_PLACES_MAX, SHOW_TEXT_CHARS_MAX, SHOW_WAIT, TOP_PROCESSES_MAX},
     net::blocking::BlockingConnection,
     resp::Requests,
     store::{
@@ -41,16 +39,13 @@ use crate::{
     view::{
         entry::JobEntry,
         filter::Filter,
-        member::{Member, Members},
+        shown::{IN_FLIGHT, JobShown, Running, pauses_of, running},
     },
     wire::{
         ListName,
         paused::{Pause, Paused},
     },
 };
-
-/// Where a running job is.
-const IN_FLIGHT: &str = "in flight";
 
 /// Which job, and where to look for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,17 +56,6 @@ pub struct Wanted {
     pub queue: Option<ListName>,
     /// Most entries to examine.
     pub examine_max: u64,
-}
-
-/// Where a job runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Running {
-    pub(super) process: String,
-    pub(super) host: String,
-    pub(super) pid: u32,
-    pub(super) shard: Option<usize>,
-    pub(super) name: String,
-    pub(super) since: Option<f64>,
 }
 
 /// What was found out.
@@ -216,48 +200,12 @@ fn look_at(sessions: &mut [Session], look: &mut Look<'_>) -> Result<Option<Entry
     Ok(None)
 }
 
-/// The processes that say they run it.
-pub(super) fn running(fleet: &Summary, jid: &str) -> Vec<Running> {
-    let start = &jid[..jid.floor_char_boundary(RUNNING_JID_BYTES)];
-    let of_one = |member: Member| {
-        let jobs = member.jobs.into_iter().filter(|job| job.jid == jid || job.jid == start);
-        let (process, host, pid) = (member.uuid, member.host, member.pid);
-        let runs = jobs.map(move |job| Running {
-            process: process.clone(),
-            host: host.clone(),
-            pid,
-            shard: job.shard,
-            name: job.name,
-            since: job.since,
-        });
-        runs.collect::<Vec<_>>()
-    };
-    Members::of(fleet).processes.into_iter().flat_map(of_one).collect()
-}
-
 fn json(jid: &str, shown: &Shown, out: &mut dyn Write) -> Result<(), Error> {
-    let word = shown.found.as_ref().map(|(place, _)| match place {
-        _ if shown.is_in_flight => IN_FLIGHT,
-        Place::Queue(_) => "queue",
-        Place::Set(set) => set.word(),
-    });
-    write!(out, "{{\"jid\":{},\"place\":{},\"found\":", json_of(&jid)?, json_of(&word)?)?;
-    match &shown.found {
-        Some((place, entry)) => {
-            JobEntry::new(place, entry, &mut Parser::new(shown.schema)).write_json(out)?;
-        }
-        None => write!(out, "null")?,
-    }
-    write!(out, ",\"progress\":{},\"running\":{}", json_of(&shown.progress)?, json_of(&shown.running)?)?;
-    for (label, pause) in pauses(shown).into_iter().flatten() {
-        write!(out, ",{}:{}", json_of(&label.replace(' ', "_"))?, json_of(pause)?)?;
-    }
-    writeln!(out, "}}")?;
+    let Shown { schema, found, is_in_flight, progress, running, paused, .. } = shown;
+    let (found, is_in_flight) = (found.as_ref().map(|(place, entry)| (place, entry)), *is_in_flight);
+    JobShown { jid, found, is_in_flight, progress: progress.as_ref(), running, paused }
+        .write_json(&mut Parser::new(*schema), out)?;
     Ok(())
-}
-
-fn json_of(value: &impl Serialize) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(|error| Error::Output(error.into()))
 }
 
 fn text(jid: &str, shown: &Shown, out: &mut dyn Write) -> Result<(), Error> {
@@ -287,10 +235,9 @@ fn text(jid: &str, shown: &Shown, out: &mut dyn Write) -> Result<(), Error> {
 /// How the queue and the class of the job are paused.
 fn pauses(shown: &Shown) -> [Option<(&'static str, &Pause)>; 2] {
     let Some((place, entry)) = &shown.found else { return [None, None] };
-    let job = JobEntry::new(place, entry, &mut Parser::new(shown.schema));
-    let queue = shown.paused.queues.get(&job.queue()).map(|pause| ("queue paused", pause));
-    let class = job.name().and_then(|name| shown.paused.classes.get(&name));
-    [queue, class.map(|pause| ("class paused", pause))]
+    let [queue, class] =
+        pauses_of(&JobEntry::new(place, entry, &mut Parser::new(shown.schema)), &shown.paused);
+    [queue.map(|pause| ("queue paused", pause)), class.map(|pause| ("class paused", pause))]
 }
 
 /// Members that have a line of their own, in another order than in the payload.

@@ -13,7 +13,7 @@ use super::{
     database::Database,
     error::Error,
     format::{Format, write_json},
-    show::{Running, Wanted, find, nowhere, running, tell_processes},
+    show::{Wanted, find, nowhere, tell_processes},
     table::printable,
 };
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
         survey::Scope,
     },
     view::{
+        shown::{Running, running},
         span::{date, span},
         why::Answer,
     },

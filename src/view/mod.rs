@@ -13,6 +13,7 @@ pub(crate) mod filter;
 pub(crate) mod groups;
 pub(crate) mod page;
 pub(crate) mod redacted;
+pub(crate) mod shown;
 // What a job waits for, and times in words.
 pub(crate) mod span;
 pub(crate) mod why;

@@ -17,6 +17,7 @@ const OTHER_WORDS: &[&str] = &[
     // JSON for programs.
     "src/view/entry.rs",
     "src/view/page.rs",
+    "src/view/shown.rs",
     "src/view/why.rs",
     // Labels of metrics.
     "src/web/metrics/",

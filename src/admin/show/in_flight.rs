@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 
-use super::Running;
 use crate::{
     admin::{database::Database, error::Error},
     job::Parser,
@@ -15,7 +14,7 @@ use crate::{
         survey::Summary,
         turn::{BatchName, QueueKeys},
     },
-    view::entry::JobEntry,
+    view::{entry::JobEntry, shown::Running},
     wire::heartbeat_key::split_queues,
 };
 

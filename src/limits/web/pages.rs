@@ -137,3 +137,6 @@ pub const ERROR_GROUPS_MAX: usize = 2 * crate::limits::JOBS_GROUPS_MAX;
 
 /// How old what is kept of the past may be on a page: it changes once a minute, and a large fleet's takes many calls.
 pub const PAGE_HISTORY_AGE_MAX: Duration = Duration::from_secs(10);
+
+/// Queues in which the API looks for one job: each takes a round trip.
+pub const API_SHOW_QUEUES_MAX: usize = 100;

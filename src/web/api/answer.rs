@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::{fleet, jobs};
+use super::{fleet, job, jobs};
 use crate::web::pages::{Ask, AskError, Desk, DeskError};
 
 /// What all paths begin with.
@@ -22,15 +22,17 @@ enum Route {
     Queues,
     Processes,
     Jobs,
+    Job,
 }
 
 /// Each route after [`ROOT`]; a part in braces stands for any text.
-const ROUTES: [(&str, Route); 5] = [
+const ROUTES: [(&str, Route); 6] = [
     ("/openapi.json", Route::OpenApi),
     ("/summary", Route::Summary),
     ("/queues", Route::Queues),
     ("/processes", Route::Processes),
     ("/jobs/{place}", Route::Jobs),
+    ("/jobs/id/{jid}", Route::Job),
 ];
 
 /// Why something is not answered.
@@ -39,6 +41,14 @@ pub(super) enum ApiError {
     /// There is no such path.
     #[error("no such path: /api/v1/openapi.json describes those that there are")]
     Path,
+    /// No job is called this, as far as was looked.
+    #[error("no job {jid} is in {searched}, and no process says that it runs it")]
+    Job {
+        /// Its id.
+        jid: String,
+        /// Where it was looked for.
+        searched: String,
+    },
     /// It asks for what cannot be.
     #[error(transparent)]
     Ask(#[from] AskError),
@@ -65,7 +75,7 @@ impl<'e> Refusal<'e> {
 impl ApiError {
     const fn status(&self) -> StatusCode {
         match self {
-            Self::Path => StatusCode::NOT_FOUND,
+            Self::Path | Self::Job { .. } => StatusCode::NOT_FOUND,
             Self::Ask(_) => StatusCode::BAD_REQUEST,
             Self::Desk(DeskError::Cluster) => StatusCode::NOT_IMPLEMENTED,
             Self::Desk(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -106,13 +116,16 @@ async fn found(desk: &Desk, path: &str, query: &str) -> Result<Bytes, ApiError> 
     let ask = Ask::read(query)?;
     let body = match route {
         Route::Jobs => jobs::list(desk, part, &ask).await?,
+        Route::Job => job::show(desk, part, &ask).await?,
         _ => {
             ask.only(&[])?;
             match route {
                 Route::Summary => fleet::summary(desk).await?,
                 Route::Queues => fleet::queues(desk).await?,
                 Route::Processes => fleet::processes(desk).await?,
-                Route::OpenApi | Route::Jobs => return Ok(Bytes::from_static(OPENAPI.as_bytes())),
+                Route::OpenApi | Route::Jobs | Route::Job => {
+                    return Ok(Bytes::from_static(OPENAPI.as_bytes()));
+                }
             }
         }
     };
@@ -142,6 +155,9 @@ mod tests {
         for (path, expected) in [
             ("/api/v1/summary", Some((Route::Summary, ""))),
             ("/api/v1/jobs/dead", Some((Route::Jobs, "dead"))),
+            ("/api/v1/jobs/id/entry:1-2", Some((Route::Job, "entry:1-2"))),
+            ("/api/v1/jobs/id", Some((Route::Jobs, "id"))),
+            ("/api/v1/jobs/id/", None),
             ("/api/v1/openapi.json", Some((Route::OpenApi, ""))),
             ("/api/v1", None),
             ("/api/v1/", None),

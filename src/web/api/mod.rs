@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  route ──► answer ──► desk ──► Redis: the fleet (kept for a moment), entries of a queue or a set
-//!                   └─► fleet, jobs ──► the forms of `view`, as commands write them
+//!                   └─► fleet, job, jobs ──► the forms of `view`, as commands write them
 //! ```
 //!
 //! Two things differ from the commands, because others read over the network: secrets in payloads are hidden as on pages
@@ -13,6 +13,7 @@
 
 mod answer;
 mod fleet;
+mod job;
 mod jobs;
 
 pub(super) use answer::{Refusal, answer, is_at};

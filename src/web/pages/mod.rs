@@ -59,5 +59,5 @@ pub(crate) use desk::{Desk, Open};
 pub(crate) use jobs::ORDERS;
 pub(crate) use link::{DeskError, Patience};
 pub(crate) use live::{Events, Live};
-pub(crate) use place::{PLACES, queue as queue_asked};
+pub(crate) use place::{PLACES, queue as queue_asked, read as place_asked};
 pub(crate) use wanted::Wanted;

@@ -63,7 +63,9 @@ fn check(described: &Value, schema: &Value, value: &Value, at: &str) {
         Some(place) => described.pointer(place.strip_prefix('#').unwrap()).unwrap(),
         None => schema,
     };
-    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+    // A null of a member that may be null.
+    let required = schema["required"].as_array().filter(|_| !value.is_null());
+    for name in required.into_iter().flatten().filter_map(Value::as_str) {
         assert!(value.get(name).is_some(), "{at} has no member {name}: {value}");
     }
     for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
@@ -134,6 +136,9 @@ fn every_described_path_answers_as_described_and_as_the_command_prints() {
         assert_eq!(api(&worker, &format!("/api/v1/jobs/{place}")), printed(&redis, &["jobs", place]));
     }
     assert_eq!(api(&worker, "/api/v1/jobs/queue?queue=mail"), printed(&redis, &["jobs", "queue", "mail"]));
+    for jid in ["again", "0d655a187e214821"] {
+        assert_eq!(api(&worker, &format!("/api/v1/jobs/id/{jid}")), printed(&redis, &["show", jid]));
+    }
     // They change with each heartbeat.
     for (path, command) in [("summary", "summary"), ("processes", "processes")] {
         let (one, other) = (api(&worker, &format!("/api/v1/{path}")), printed(&redis, &[command]));
@@ -208,6 +213,41 @@ fn what_is_not_answered_says_why_in_json() {
     assert_eq!(web.get("/api/v1/openapi.json").status, 200, "it is not in redis");
     drop(stopped);
     wait_until("Redis is back", || web.get("/api/v1/summary").status == 200);
+}
+
+#[test]
+fn a_job_is_found_where_it_is_or_runs_and_otherwise_the_answer_says_where_it_is_not() {
+    let redis = Redis::start();
+    furnish(&redis);
+    let file = config_file("stats_interval: 1\n");
+    let worker = Worker::start(&redis, &["-q", "default", "--web", "127.0.0.1:0", "-C", &file.path()]);
+    let dead = api(&worker, "/api/v1/jobs/id/dead1");
+    assert_eq!(
+        (&dead["place"], &dead["found"]["job"]["args"][0]["token"]),
+        (&"dead".into(), &"[hidden]".into())
+    );
+    assert_eq!(api(&worker, "/api/v1/jobs/id/dead%31?place=dead"), dead);
+    let waiting = api(&worker, "/api/v1/jobs/id/0d655a187e214821?place=queue&queue=mail");
+    assert!(waiting["queue_paused"]["at"].is_number(), "{waiting}");
+    let handle = printed(&redis, &["jobs", "queue", "mail"]);
+    assert!(handle["jobs"][0]["no_job"].is_string() || handle["jobs"][1]["no_job"].is_string());
+    redis.run(&["SET", "jiggler:uring:progress:again", r#"{"done":3,"total":9,"note":"n","at":1.5}"#]);
+    assert_eq!(api(&worker, "/api/v1/jobs/id/again")["progress"]["done"], 3);
+    redis.push("default", &[r#"{"name":"Sleep","args":[60],"jid":"5d655a187e214821"}"#]);
+    wait_until("it runs", || {
+        let answer = worker.get("/api/v1/jobs/id/5d655a187e214821");
+        answer.status == 200 && json(&answer.body)["running"][0]["name"] == "Sleep"
+    });
+    let said = error(&worker, "/api/v1/jobs/id/nobody", 404);
+    for part in ["no job nobody", "the dead set (2 of 2 entries examined)", "queue mail (2 of 2"] {
+        assert!(said.contains(part), "{said}");
+    }
+    let said = error(&worker, "/api/v1/jobs/id/dead1?place=retries", 404);
+    assert!(!said.contains("mail"), "{said}");
+    assert!(
+        error(&worker, "/api/v1/jobs/id/again?skip=1", 400).contains("parameter skip: give a place with it")
+    );
+    assert!(error(&worker, "/api/v1/jobs/id/%zz", 400).contains("parameter jid"));
 }
 
 #[test]
