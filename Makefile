@@ -34,6 +34,7 @@ help:
 	@echo "make screenshots  take pictures of the pages with realistic data, into target/screenshots"
 	@echo "make chaos  fail workers, lines and Redis at random for CHAOS_SECONDS (300) or CHAOS_ROUNDS; CHAOS_SEED replays;"
 	@echo "            CHAOS_OUT=FILE keeps what it says"
+	@echo "make cron   periodic jobs over three processes that are killed and stopped at random, for CRON_SECONDS (180)"
 	@echo "make fuzz   search for bytes that break a parser, FUZZ_SECONDS (60) for each target, or FUZZ_TARGET alone"
 	@echo "make deb    build the Debian package, with man page and completions, into target/debian"
 	@echo "make deny   ask cargo-deny for licences, bans, sources and, where its database can be reached, advisories"
@@ -146,7 +147,7 @@ test-all: test prometheus ruby chromium
 
 # Tests that `make test` neither runs nor lints; then the crate as it is built by default, and the engine alone.
 ALONE := --test prometheus --test browser --test ruby_sidekiq
-LINTS_ALONE := nice cargo clippy --workspace --all-features $(ALONE) --test chaos_long --locked --quiet -- -D warnings
+LINTS_ALONE := nice cargo clippy --workspace --all-features $(ALONE) --test chaos_long --test cron_long --locked --quiet -- -D warnings
 LINTS_DEFAULT := nice cargo clippy --locked --quiet -- -D warnings
 LINTS_ENGINE := nice cargo clippy --no-default-features --locked --quiet -- -D warnings
 COUNTERPARTS = $(TESTS) $(ALONE)
@@ -163,6 +164,10 @@ instructions: deps
 chaos: deps
 	@cargo build --locked --quiet --example misbehaving_jobs
 	@cargo test --locked --quiet --test chaos_long
+
+.PHONY: cron
+cron: deps
+	@cargo test --locked --quiet --test cron_long
 
 FUZZ_TARGETS := resp replies payload amend config cron url keys
 FUZZ_TARGET := $(FUZZ_TARGETS)
