@@ -11,6 +11,7 @@
 //! for ticks beside which nothing was killed or stopped.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stdout,
     reason = "what fails, fails the run; it reports to a person"
 )]
