@@ -21,20 +21,12 @@ const SIMILAR_MIN: f64 = 0.8;
 
 /// The hint for a job with this name in this queue, if there is one.
 pub(super) fn of(db: &Database, name: &str, queue: &QueueName) -> Option<String> {
-    if db.url.credentials().is_some_and(|credentials| credentials.username.is_some()) {
-        return None;
-    }
-    let found = processes(db).ok().flatten()?;
-    about(&Members::of(&found).processes, name, queue.as_str())
+    about(&members(db)?, name, queue.as_str())
 }
 
 /// The hint about a queue that was named and that no process serves, if others are served: it may be misspelt.
 pub(super) fn of_queue(db: &Database, queue: &str) -> Option<String> {
-    if db.url.credentials().is_some_and(|credentials| credentials.username.is_some()) {
-        return None;
-    }
-    let found = processes(db).ok().flatten()?;
-    unserved(&Members::of(&found).processes, queue)
+    unserved(&members(db)?, queue)
 }
 
 fn unserved(members: &[Member], queue: &str) -> Option<String> {
@@ -52,6 +44,15 @@ fn did_you_mean<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String 
     let closest =
         similar.max_by(|one, other| one.0.total_cmp(&other.0)).filter(|(how, _)| *how >= SIMILAR_MIN);
     closest.map_or_else(String::new, |(_, known)| format!("; did you mean {}?", Foreign::cell(known)))
+}
+
+/// All processes; `None` if they cannot be had, or this user is not to ask for them.
+fn members(db: &Database) -> Option<Vec<Member>> {
+    if db.url.credentials().is_some_and(|credentials| credentials.username.is_some()) {
+        return None;
+    }
+    let found = processes(db).ok().flatten()?;
+    Some(Members::of(&found).processes)
 }
 
 /// All processes; `None` if the database has too many keys to look for them.

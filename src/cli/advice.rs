@@ -19,7 +19,7 @@ const PAUSE: &str = "`pause queue NAME` and `resume queue NAME` stop and start a
                      `quiet PROCESS` has a process take no more jobs until it is restarted";
 
 /// The commands whose first word says what kind of thing the name after it is.
-const OF_A_KIND: [&str; 5] = ["pause", "resume", "jobs", "prune", "why"];
+const OF_A_KIND: [&str; 4] = ["pause", "resume", "jobs", "prune"];
 
 /// The error with advice that fits these arguments.
 pub(super) fn advised(mut error: Error, args: &[OsString]) -> Error {

@@ -14,7 +14,7 @@ use crate::wire::figures::LeftName;
 /// The names, those with most jobs first; behind them, without a name, what is not counted one by one.
 pub(super) fn names(stats: &[Arc<ShardStats>]) -> Vec<LeftName> {
     let mut times: BTreeMap<&str, u64> = BTreeMap::new();
-    for (name, count) in stats.iter().flat_map(|stats| stats.left.names()) {
+    for (name, _, count) in stats.iter().flat_map(|stats| stats.left.names()) {
         *times.entry(name).or_default() += count;
     }
     let mut names: Vec<LeftName> =
@@ -36,14 +36,13 @@ impl Said {
     /// Logs each name once, up to a bound.
     pub(super) fn tell(&mut self, control: &Control) {
         for stats in &control.options.stats {
-            for (name, _) in stats.left.names() {
+            for (name, queue, _) in stats.left.names() {
                 if self.0.len() >= LEFT_NAMES_SAID_MAX || self.0.iter().any(|said| said == name) {
                     continue;
                 }
                 self.0.push(name.to_owned());
-                let queue = Foreign::text(stats.left.queue_of(name).unwrap_or_default());
-                let why = control.options.schema.why_left();
-                tracing::warn!(name = %Foreign::text(name), %queue, "{why}");
+                let (name, queue) = (Foreign::text(name), Foreign::text(queue));
+                tracing::warn!(%name, %queue, "{}", control.options.schema.why_left());
             }
         }
     }

@@ -34,6 +34,8 @@ use std::{
 
 pub use error::UrlError;
 pub(crate) use mask::masked;
+#[cfg(feature = "web")]
+pub(crate) use parts::percent_decode;
 pub(crate) use place::PasswordFile;
 pub use place::{Cluster, Credentials, Endpoint, Place, Sentinels, TlsFiles};
 

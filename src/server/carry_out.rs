@@ -94,7 +94,7 @@ fn format(json: bool) -> Format {
 /// Like [`failure`], with the way out if Redis is not there, or denies the user of `url` a right that its role needs.
 pub(super) fn failure_of(db: &Database, role: Role) -> impl FnOnce(admin::Error) -> Failure + '_ {
     move |error| match error {
-        // Both come from connecting only. Where the server was to be looked for, the url does not say which one it was.
+        // Such an error comes from connecting only. Where the server is looked for, the url does not say which one it was.
         admin::Error::Connect(net::Error::Io { cause, .. })
             if matches!(db.url.place(), Place::Server(_)) && is_absent(&cause) =>
         {

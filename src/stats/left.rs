@@ -16,9 +16,8 @@ pub(crate) struct LeftJobs {
 
 #[derive(Debug, Default)]
 struct LeftName {
-    name: OnceLock<Box<str>>,
-    /// Where the first job of it was.
-    queue: OnceLock<Box<str>>,
+    /// It, and the queue of its first job.
+    first: OnceLock<(Box<str>, Box<str>)>,
     times: Counter,
 }
 
@@ -26,26 +25,18 @@ impl LeftJobs {
     /// A job of this name and queue was left to others; only the one writer may call it.
     pub(crate) fn add(&self, name: &str, queue: &str) {
         let shown = cut(name);
-        // The queue first: a reader that sees the name finds its queue.
-        let is_named = |known: &&LeftName| match known.name.get() {
-            Some(name) => **name == *shown,
-            None => {
-                known.queue.get_or_init(|| cut(queue).into());
-                &**known.name.get_or_init(|| shown.into()) == shown
-            }
-        };
-        self.names.iter().find(is_named).map_or(&self.others, |known| &known.times).add(1);
+        let first = || (shown.into(), cut(queue).into());
+        let known = self.names.iter().find(|known| &*known.first.get_or_init(first).0 == shown);
+        known.map_or(&self.others, |known| &known.times).add(1);
     }
 
-    /// The names in the order in which they came, with how often a job of each was left to others.
-    pub(crate) fn names(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.names.iter().map_while(|known| Some((&**known.name.get()?, known.times.get())))
-    }
-
-    /// The queue in which the first job of this name was found.
-    pub(crate) fn queue_of(&self, name: &str) -> Option<&str> {
-        let known = self.names.iter().find(|known| known.name.get().is_some_and(|known| **known == *name))?;
-        known.queue.get().map(|queue| &**queue)
+    /// The names in the order in which they came, each with the queue of its first job and how often a job of it was left
+    /// to others.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&str, &str, u64)> {
+        self.names.iter().map_while(|known| {
+            let (name, queue) = known.first.get()?;
+            Some((&**name, &**queue, known.times.get()))
+        })
     }
 
     /// How often a job of another name was.
@@ -72,14 +63,13 @@ mod tests {
             left.add(name, "img");
         }
         let cut = "é".repeat(LEFT_NAME_CHARS_MAX);
-        assert_eq!(left.names().collect::<Vec<_>>(), [("A", 2), ("B", 1), (&*cut, 1)]);
+        assert_eq!(left.names().collect::<Vec<_>>(), [("A", "img", 2), ("B", "img", 1), (&*cut, "img", 1)]);
         for number in 0..LEFT_NAMES_MAX {
             left.add(&format!("N{number}"), "mails");
         }
         left.add("B", "mails");
         assert_eq!((left.names().count(), left.others()), (LEFT_NAMES_MAX, 3));
-        assert_eq!(left.names().nth(1), Some(("B", 2)));
-        assert_eq!((left.queue_of("B"), left.queue_of("N1")), (Some("img"), Some("mails")), "the first one");
-        assert_eq!(left.queue_of("nobody"), None);
+        assert_eq!(left.names().nth(1), Some(("B", "img", 2)));
+        assert_eq!(left.names().nth(3), Some(("N0", "mails", 1)));
     }
 }

@@ -157,15 +157,12 @@ fn report(name: &str, step: i64, ticks: &[Tick], faults: &[f64]) -> bool {
     let late = |ticks: Vec<f64>| {
         let mut ticks = ticks;
         ticks.sort_by(f64::total_cmp);
-        let of =
-            |share: f64| ticks.get((ticks.len() as f64 * share) as usize).map_or(0.0, |late| late * 1_000.0);
-        format!(
-            "p50 {:.1} ms p99 {:.1} ms most {:.1} ms of {}",
-            of(0.5),
-            of(0.99),
-            of(0.999_999),
-            ticks.len()
-        )
+        let of = |share: f64| {
+            ticks
+                .get((ticks.len().saturating_sub(1) as f64 * share) as usize)
+                .map_or(0.0, |late| late * 1_000.0)
+        };
+        format!("p50 {:.1} ms p99 {:.1} ms most {:.1} ms of {}", of(0.5), of(0.99), of(1.0), ticks.len())
     };
     println!(
         "{name} pushed {} missed {missed} doubled {doubled}; late: {}; beside no fault: {}",

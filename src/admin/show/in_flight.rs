@@ -1,7 +1,5 @@
 //! The payload of a running job: it is among what the shard that runs it has in flight.
 
-use bytes::Bytes;
-
 use crate::{
     admin::{database::Database, error::Error},
     job::Parser,
@@ -19,8 +17,8 @@ use crate::{
 };
 
 /// The payload of a job that processes say they run, and its queue. `None` if it has ended meanwhile, if nothing in Redis
-/// keeps it (at most once), or if a program of others runs it. Two round trips for each queue of such a process, and two to
-/// connect: once, in a cluster for each queue.
+/// keeps it (at most once), or if a program of others runs it. For each queue of such a process two round trips, and one for
+/// each batch; two to connect: once, in a cluster for each queue.
 ///
 /// # Errors
 /// [`Error::Connect`].
@@ -30,7 +28,7 @@ pub(super) fn payload(
     runs: &[Running],
     jid: &str,
 ) -> Result<Option<(Place, Entry)>, Error> {
-    let mut shared = None;
+    let (mut shared, mut parser) = (None, Parser::new(db.schema));
     for run in runs {
         let Some(shard) = run.shard else { continue };
         let Some(process) = fleet.processes.values().find(|process| process.uuid == run.process) else {
@@ -44,9 +42,8 @@ pub(super) fn payload(
                 Some(conn) if !db.keys.is_cluster() => conn,
                 _ => shared.insert(BlockingConnection::connect(&db.at_key(&keys.list).url)?),
             };
-            if let Some(entry) = among(conn, &keys, |entry| {
-                JobEntry::new(&place, entry, &mut Parser::new(db.schema)).id() == jid
-            })? {
+            let is_wanted = |entry: &Entry| JobEntry::new(&place, entry, &mut parser).id() == jid;
+            if let Some(entry) = among(conn, &keys, is_wanted)? {
                 return Ok(Some((place, entry)));
             }
         }
@@ -58,20 +55,20 @@ pub(super) fn payload(
 fn among(
     conn: &mut BlockingConnection,
     queue: &QueueKeys,
-    is_wanted: impl Fn(&Entry) -> bool,
+    mut is_wanted: impl FnMut(&Entry) -> bool,
 ) -> Result<Option<Entry>, Error> {
     let mut requests = Requests::new();
     flight::list_batches(queue, &mut requests);
-    let numbers = flight::read_batches(&conn.call_one(&requests)?)?;
-    requests.clear();
-    // The newest come last, and what has run for long is in an old one.
+    let mut numbers = flight::read_batches(&conn.call_one(&requests)?)?;
+    // A job that runs for long is in an old one. One at a time: each may have a megabyte.
+    numbers.sort_unstable();
     let numbered = numbers.into_iter().take(SHOW_BATCHES_MAX).map(BatchName::Turn);
     for batch in std::iter::once(BatchName::Wait).chain(numbered) {
+        requests.clear();
         flight::list_jobs(queue, batch, BATCH_JOBS_MAX, &mut requests);
-    }
-    for reply in conn.call(&requests)? {
+        let reply = conn.call_one(&requests)?;
         for payload in flight::read_jobs(&reply)? {
-            let (size, bytes) = (payload.len() as u64, Bytes::copy_from_slice(payload));
+            let (size, bytes) = (payload.len() as u64, reply.slice(payload));
             let entry = Entry { newer: 0, size, score: None, bytes };
             if is_wanted(&entry) {
                 return Ok(Some(entry));

@@ -108,7 +108,7 @@ pub(super) fn decode_text(text: &str, part: &'static str) -> Result<String, UrlE
 }
 
 /// `None` for a `%` without two hex digits after it.
-pub(super) fn percent_decode(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn percent_decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::with_capacity(text.len());
     while let Some(byte) = bytes.next() {

@@ -114,20 +114,16 @@ pub(crate) async fn answer(desk: &Desk, path: &str, query: &str) -> (StatusCode,
 async fn found(desk: &Desk, path: &str, query: &str) -> Result<Bytes, ApiError> {
     let (route, part) = route(path).ok_or(ApiError::Path)?;
     let ask = Ask::read(query)?;
+    if !matches!(route, Route::Jobs | Route::Job) {
+        ask.only(&[])?;
+    }
     let body = match route {
+        Route::OpenApi => return Ok(Bytes::from_static(OPENAPI.as_bytes())),
+        Route::Summary => fleet::summary(desk).await?,
+        Route::Queues => fleet::queues(desk).await?,
+        Route::Processes => fleet::processes(desk).await?,
         Route::Jobs => jobs::list(desk, part, &ask).await?,
         Route::Job => job::show(desk, part, &ask).await?,
-        _ => {
-            ask.only(&[])?;
-            match route {
-                Route::Summary => fleet::summary(desk).await?,
-                Route::Queues => fleet::queues(desk).await?,
-                Route::Processes => fleet::processes(desk).await?,
-                Route::OpenApi | Route::Jobs | Route::Job => {
-                    return Ok(Bytes::from_static(OPENAPI.as_bytes()));
-                }
-            }
-        }
     };
     Ok(body.into())
 }

@@ -1,6 +1,6 @@
 //! `summary`, `queues` and `processes`, as the commands print them, of at most so many queues and processes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -61,7 +61,7 @@ pub(super) async fn processes(desk: &Desk) -> Result<Vec<u8>, ApiError> {
 }
 
 /// Leaves the first entries; returns how many were cut.
-fn cut<V>(map: &mut std::collections::BTreeMap<String, V>, most: usize) -> usize {
+fn cut<V>(map: &mut BTreeMap<String, V>, most: usize) -> usize {
     let left = map.len().saturating_sub(most);
     if let Some(first) = map.keys().nth(most).cloned() {
         map.split_off(&first);

@@ -1,6 +1,7 @@
 //! `jobs/id/{jid}`: one job, as `show --json` prints it.
 //!
-//! Nothing is sent to the processes, as the command does: what runs is what they said last.
+//! Nothing is sent to the processes, as the command does: what runs is what they said last. And a running job is shown
+//! without its payload, which is only in flight.
 
 use std::cell::RefCell;
 
@@ -12,7 +13,7 @@ use crate::limits::{
     API_SHOW_QUEUES_MAX, PAGE_EXAMINED_MAX, PAGE_PARAMETER_BYTES_MAX, PAGE_PAYLOAD_BYTES_MAX, PAGE_SKIP_MAX,
     SHOW_PLACES_MAX,
 };
-use crate::resp::Requests;
+use crate::resp::{Requests, url::percent_decode};
 use crate::store::entries::{Entry, Order, Place, Set};
 use crate::store::progress;
 use crate::store::survey::Summary;
@@ -135,18 +136,7 @@ fn decoded(part: &str) -> Result<String, AskError> {
     if part.len() > PAGE_PARAMETER_BYTES_MAX {
         return Err(wrong(&format!("at most {PAGE_PARAMETER_BYTES_MAX} bytes")));
     }
-    let (mut bytes, mut rest) = (Vec::new(), part.as_bytes());
-    while let [first, after @ ..] = rest {
-        rest = after;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let code = after.get(..2).filter(|code| code.iter().all(u8::is_ascii_hexdigit));
-        let code = code.and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
-        bytes.push(code.ok_or_else(|| wrong("two hexadecimal digits after each %"))?);
-        rest = &after[2..];
-    }
+    let bytes = percent_decode(part).ok_or_else(|| wrong("two hexadecimal digits after each %"))?;
     String::from_utf8(bytes).map_err(|_| wrong("text"))
 }
 
