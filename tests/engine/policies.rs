@@ -185,6 +185,8 @@ fn a_job_goes_through_its_attempts_and_its_death_is_reported_once() {
     let mut worker = start(&redis, &["-C", &config.path()]);
     wait_until("it is dead", || redis.count(DEAD) == 1);
     wait_until("its death is reported", || !deaths(&worker).is_empty());
+    // The line of the log is written after the hook has run.
+    wait_until("its death is logged", || !worker.lines("a job failed and goes to the dead set").is_empty());
     let runs = worker.lines("job failed");
     assert_eq!(runs.len(), 3, "{runs:?}");
     for (attempt, line) in runs.iter().enumerate() {
