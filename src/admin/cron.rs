@@ -5,7 +5,7 @@
 pub(super) mod overview;
 mod shown;
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use bytes::Bytes;
 
@@ -52,8 +52,18 @@ pub(crate) fn cron(db: &Database, action: &CronAction, out: &mut dyn Write) -> R
     match action {
         CronAction::List(format) => shown::list(db, *format, out),
         CronAction::Add { entry, .. } => {
+            let mut elsewhere = elsewhere(db, entry)?;
+            if let (CronAction::Add { replaces: false, .. }, Some(table)) = (action, elsewhere.first()) {
+                let queue = table.realm.queue().unwrap_or_default().to_owned();
+                let cause = EditError::TakenIn(printable(&queue)).to_string();
+                return Err(Error::Cron { name: printable(entry.name()), cause });
+            }
             let mut table = Table::open(db, db.keys.realm(entry.job().queue().as_str()))?;
             table.act(action, entry.name(), out)?;
+            // Last: what fails in between leaves two, and no tick is missed.
+            for other in &mut elsewhere {
+                other.act(&CronAction::Remove(entry.name().to_owned()), entry.name(), &mut io::sink())?;
+            }
             // A worker may come later; the entry is stored all the same.
             if let Some(hint) = hint::of(db, entry.job().name(), entry.job().queue()) {
                 writeln!(out, "note: {hint}")?;
@@ -76,6 +86,20 @@ pub(crate) fn cron(db: &Database, action: &CronAction, out: &mut dyn Write) -> R
             is_found.then_some(()).ok_or_else(absent)
         }
     }
+}
+
+/// The tables of other queues of a cluster that have an entry of that name. Elsewhere there is one table.
+fn elsewhere<'d>(db: &'d Database, entry: &CronEntry) -> Result<Vec<Table<'d>>, Error> {
+    let mut found = Vec::new();
+    if db.keys.is_cluster() {
+        for mut table in tables(db)? {
+            let is_other = table.realm.queue() != Some(entry.job().queue().as_str());
+            if is_other && table.row(entry.name())?.0.entry.is_some() {
+                found.push(table);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The table of one realm.

@@ -6,6 +6,7 @@
 //! deployment are there before those of the last one go, and one that both declare has a holder all the time.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use glommio::timer::Timer;
@@ -19,6 +20,7 @@ use crate::foreign::Foreign;
 use crate::limits::{CRON_BATCH, CRON_DECLARE_LOOK, CRON_EDITS_MAX};
 use crate::net::{Backoff, Error};
 use crate::store::cron::{self, Changed};
+use crate::wire::Causes;
 
 /// Starts declaring what belongs to a duty.
 pub(super) fn spawn(control: &Rc<Control>, duty: usize) -> Actor {
@@ -35,10 +37,13 @@ async fn run(control: Rc<Control>, duty: usize) {
         all.iter().filter(|entry| !is_served(&control, entry)).for_each(say_unserved);
     }
     let own: Vec<&CronEntry> = all.iter().filter(|entry| belongs(&control, duty, entry)).collect();
+    let mut causes = Causes::default();
     let mut backoff = Backoff::new(u64::from(std::process::id()) + duty as u64);
     for batch in own.chunks(CRON_BATCH) {
         while let Err(error) = declare(&control, duty, batch).await {
-            tracing::warn!(%error, "periodic jobs cannot be declared; trying again");
+            if causes.are_news(error.cause(), Instant::now()) {
+                tracing::warn!(%error, "periodic jobs cannot be declared; trying again");
+            }
             Timer::new(backoff.pause()).await;
         }
     }

@@ -16,6 +16,9 @@ pub(crate) enum EditError {
     /// The name is taken.
     #[error("there is one already, from the {}", .0.as_str())]
     Taken(Origin),
+    /// The name is taken in the table of another queue of a cluster.
+    #[error("there is one already, in queue {0}")]
+    TakenIn(String),
     /// What is stored cannot be read.
     #[error(transparent)]
     Spoilt(#[from] CronError),

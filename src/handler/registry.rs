@@ -197,7 +197,7 @@ impl<S: 'static> Registry<S> {
 
     /// Declares a periodic job. It is stored when a worker starts and takes the place of the one that the last deployment
     /// declared under its name, whose next tick it keeps if the schedule is the same. It goes when no process declares it
-    /// any more.
+    /// any more. A worker that serves its queue and has no handler for its job does not start.
     ///
     /// # Panics
     /// If its name is declared already.

@@ -81,6 +81,12 @@ pub(super) enum Unbuilt {
     /// The factory panicked: the program must be changed.
     #[error("the registry of core {core} has a mistake: {message} ({place})")]
     Mistake { core: usize, message: String, place: String },
+    /// It declares periodic jobs that it cannot run.
+    #[error(
+        "{reasons}; register a handler, add jobs that another program runs by `cron add`, or start without them by \
+         --ignore-bad-cron"
+    )]
+    Unrunnable { reasons: String },
     /// The factory returned an error. Another attempt may succeed.
     #[error("the registry of core {core} cannot be built: {error}")]
     Failed { core: usize, error: String },

@@ -7,6 +7,7 @@ use std::{cell::RefCell, collections::BTreeMap, sync::Arc, sync::OnceLock, time:
 use glommio::ExecutorJoinHandle;
 
 use super::build::{self, IntoRegistry, Unbuilt};
+use super::declared::Declared;
 use super::executor::{self, executor, pin};
 use super::launch_error::{LaunchError, judge};
 use super::life::{Life, control_options, shard_options};
@@ -16,10 +17,10 @@ use super::reload::{self, Source};
 use super::web::{self, Web};
 use crate::cli::{Failure, Program, VERSION};
 use crate::client::{LocalClient, Spelling};
-use crate::config::{Config, PeriodicItem};
+use crate::config::Config;
 use crate::control::{self, Reload, RunOutcome, Settings};
 use crate::cron::CronEntry;
-use crate::handler::{Handlers, TearDown};
+use crate::handler::TearDown;
 use crate::ids::process_uuid;
 use crate::limits::STOP_END;
 use crate::mesh::{self, Ending, ShardEnd};
@@ -54,7 +55,7 @@ where
             must_end_by: outcome.deadline.map(|deadline| deadline + STOP_END),
         },
         // To start it again would not help.
-        Err(LaunchError::Unbuilt(error @ Unbuilt::Mistake { .. })) => {
+        Err(LaunchError::Unbuilt(error @ (Unbuilt::Mistake { .. } | Unbuilt::Unrunnable { .. }))) => {
             Ended { result: Err(Failure::usage(error)), must_end_by: None }
         }
         Err(error) => Ended { result: Err(error.into()), must_end_by: None },
@@ -146,7 +147,7 @@ where
     let mut ends = Vec::with_capacity(shards.len());
     let mut running = Vec::with_capacity(shards.len());
     let mut counts = Vec::with_capacity(shards.len());
-    let of_file = Arc::new(of_file(life.config));
+    let declared = Arc::new(Declared::of(life.config));
     let (told, built) = sync_channel(shards.len());
     for (options, &cpu) in shards.into_iter().zip(&placement.cpus) {
         let (control_end, shard_end) = mesh::link();
@@ -155,7 +156,7 @@ where
         let core = Core { index: options.shard, count: placement.cpus.len() };
         let (names, periodic) = (Arc::clone(&control_options.names), Arc::clone(&control_options.periodic));
         let runners = OnCores::clone(life.runners);
-        let seat = Seat { cpu, core, names, periodic, of_file: Arc::clone(&of_file), runners };
+        let seat = Seat { cpu, core, names, periodic, declared: Arc::clone(&declared), runners };
         running.push(spawn_shard(options, shard_end, seat, factory.clone(), told.clone())?);
     }
     drop(told);
@@ -213,48 +214,9 @@ struct Seat {
     core: Core,
     names: Arc<OnceLock<Option<Vec<String>>>>,
     periodic: Arc<OnceLock<Vec<CronEntry>>>,
-    /// The periodic jobs of the configuration file.
-    of_file: Arc<Vec<PeriodicItem>>,
+    /// What the configuration says of periodic jobs.
+    declared: Arc<Declared>,
     runners: OnCores,
-}
-
-/// The periodic jobs of the configuration file that are to be declared. Those that are refused are logged.
-fn of_file(config: &Config) -> Vec<PeriodicItem> {
-    for item in &config.periodic {
-        if let Err(reason) = &item.entry {
-            tracing::error!(place = item.place, reason, "a periodic job is refused, and left out");
-        }
-    }
-    config.periodic.iter().filter(|item| item.entry.is_ok()).cloned().collect()
-}
-
-/// All that a core declares, in code and in the file.
-fn declared(handlers: &Handlers, of_file: &[PeriodicItem], core: usize) -> Result<Vec<CronEntry>, Unbuilt> {
-    let mut all = handlers.periodic().to_vec();
-    for item in of_file {
-        let Ok(entry) = &item.entry else { continue };
-        if all.iter().any(|other| other.name() == entry.name()) {
-            let message =
-                format!("periodic job {} is declared in code, too; give one another name", entry.name());
-            return Err(Unbuilt::Mistake { core, message, place: item.place.clone() });
-        }
-        all.push(entry.clone());
-    }
-    for entry in &all {
-        let (name, job) = (entry.name(), entry.job().name());
-        if core == 0 && handlers.find(job).is_none() {
-            let is_it =
-                |item: &&PeriodicItem| item.entry.as_ref().is_ok_and(|of_file| of_file.name() == name);
-            let place = of_file.iter().find(is_it).map_or("code", |item| &item.place);
-            tracing::warn!(
-                entry = name,
-                job,
-                place,
-                "a periodic job is declared whose name no handler here is registered for"
-            );
-        }
-    }
-    Ok(all)
 }
 
 fn spawn_shard<F, Fut>(
@@ -268,7 +230,7 @@ where
     F: Fn(Core) -> Fut + Clone + Send + 'static,
     Fut: Future<Output: IntoRegistry> + 'static,
 {
-    let Seat { cpu, core, names, periodic, of_file, runners } = seat;
+    let Seat { cpu, core, names, periodic, declared, runners } = seat;
     let shard = options.shard;
     let name = format!("shard-{shard}");
     executor(&name, cpu)
@@ -282,7 +244,7 @@ where
             let client = LocalClient::reckoning(options.spelling(), options.url.clone(), name, clock);
             let handlers = async {
                 let built = build::build(&factory, &runners, core).await.and_then(|handlers| {
-                    let all = declared(&handlers, &of_file, core.index)?;
+                    let all = declared.all(&handlers, core.index)?;
                     // All cores have the same.
                     let _by_the_first = periodic.set(all);
                     Ok(handlers)

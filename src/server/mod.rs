@@ -6,6 +6,7 @@
 
 mod build;
 mod carry_out;
+mod declared;
 mod executor;
 mod launch;
 mod launch_error;

@@ -79,7 +79,7 @@ where
 {
     let built = build::build(factory, runners, Core { index: 0, count: 1 }).await;
     let handlers = built.map_err(|unbuilt| match unbuilt {
-        Unbuilt::Mistake { .. } => Failure::usage(unbuilt),
+        Unbuilt::Mistake { .. } | Unbuilt::Unrunnable { .. } => Failure::usage(unbuilt),
         Unbuilt::Failed { .. } => unbuilt.into(),
     })?;
     if handlers.find(&order.name).is_none() {

@@ -150,6 +150,34 @@ fn a_spoilt_entry_is_reported_and_the_others_go_on() {
 }
 
 #[test]
+fn a_key_of_the_table_that_is_spoilt_is_named_and_stops_nothing_else() {
+    for key in ["ticks", "entries", "runs", "holders"] {
+        let key = format!("jiggler:uring:cron:{key}");
+        let redis = Redis::start();
+        redis.run(&["SET", &key, "x"]);
+        let config = config_file(
+            "cron:\n  - {name: mine, schedule: '* * * * * *', job: Noop, queue: ticks}\npoll_interval: 1\n",
+        );
+        let mut worker = Worker::start(&redis, &["-C", &config.path()]);
+        let named = format!("the key {key} of the table of periodic jobs is a string, not a");
+        wait_until("it is said", || !worker.lines("periodic jobs cannot be declared").is_empty());
+        redis.push("default", &[r#"{"name":"Noop","jid":"j","args":[]}"#]);
+        wait_until("a job runs", || redis.text("jiggler:stats:processed_counter").as_deref() == Some("1"));
+        let said = worker.lines("periodic jobs cannot be declared");
+        assert!(said.len() == 1 && said[0].contains(&named), "{said:?}");
+        for order in [&["list"][..], &["run", "mine"], &["add", "other", "@daily", "Noop"]] {
+            let output = output_of(&[&["cron"], order, &["--redis-url", &redis.url()]].concat());
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{order:?}: {said}");
+            assert!(said.contains(&named) && said.contains("rename or delete it"), "{order:?}: {said}");
+        }
+        redis.run(&["DEL", &key]);
+        wait_until("it is declared and pushed", || !ticks(&redis, TICKS).is_empty());
+        worker.stop();
+    }
+}
+
+#[test]
 fn a_declared_entry_runs_in_the_fleet_and_goes_with_its_last_process() {
     let redis = Redis::start();
     let program = example("periodic");
@@ -259,11 +287,45 @@ fn what_is_wrong_in_the_file_is_named_by_line_and_a_worker_that_is_told_to_goes_
         let lines = worker.lines(&place(line, name));
         assert!(lines.len() == 1 && lines[0].contains(reason), "{name}: {lines:?}");
     }
-    // Workers of another program may know it, so it is declared all the same.
-    let unknown = worker.lines("no handler here is registered for");
+    // Its queue is served elsewhere, so it is for others to know it.
+    let unknown = worker.lines("a periodic job is declared that others have to run");
     assert!(unknown.len() == 1 && unknown[0].contains(&place(8, "nobody")), "{unknown:?}");
     let mut names = redis.list(&["HKEYS", "jiggler:uring:cron:entries"]);
     names.sort();
     assert_eq!(names, [b"good".as_slice(), b"nobody"]);
+    worker.stop();
+}
+
+#[test]
+fn a_name_that_nobody_here_knows_is_refused_by_line_in_a_queue_that_is_served_here() {
+    let redis = Redis::start();
+    let config = config_file(
+        "cron:
+  - {name: good, schedule: '* * * * * *', job: Noop, queue: ticks}
+  - {name: nobody, schedule: '@yearly', job: Nobody}
+  - {name: elsewhere, schedule: '@yearly', job: Nobody, queue: theirs}
+  - {name: no one, schedule: '@yearly', job: Noone}
+",
+    );
+    let place = |line: usize, name: &str| format!("{} line {line}, periodic job `{name}`", config.path());
+    let output = output_of(&["-C", &config.path(), "--redis-url", &redis.url()]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for (line, name, job) in [(3, "nobody", "Nobody"), (5, "no one", "Noone")] {
+        let reason = format!("{}: no handler here is registered for {job}", place(line, name));
+        assert!(said.contains(&reason), "{said}");
+    }
+    assert!(said.contains("--ignore-bad-cron"), "{said}");
+    assert!(redis.keys("jiggler:uring:cron*").is_empty(), "it declared something");
+
+    let mut worker = Worker::start(&redis, &["-C", &config.path(), "--ignore-bad-cron"]);
+    wait_until("the good one is pushed", || !ticks(&redis, TICKS).is_empty());
+    for (line, name) in [(3, "nobody"), (5, "no one")] {
+        let lines = worker.lines(&place(line, name));
+        assert!(lines.len() == 1 && lines[0].contains("and left out"), "{name}: {lines:?}");
+    }
+    let mut names = redis.list(&["HKEYS", "jiggler:uring:cron:entries"]);
+    names.sort();
+    assert_eq!(names, [b"elsewhere".as_slice(), b"good"]);
     worker.stop();
 }

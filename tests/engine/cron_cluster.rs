@@ -109,6 +109,16 @@ fn entries_of_queues_on_two_nodes_are_pushed_once_a_tick_and_found_by_name() {
     check_every_second(&b);
     assert!(second[0] > resumed_at, "it was pushed while paused: {second:?}, {paused_at} to {resumed_at}");
 
+    // A name is taken whichever queue has it; it moves to another if asked to.
+    let a_in_b = ["cron", "add", "a", "@yearly", "Noop", "--queue", &queues[1], "--redis-url", &url];
+    let taken = output_of(&a_in_b);
+    let said = String::from_utf8_lossy(&taken.stderr);
+    assert_eq!(taken.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("there is one already, in queue {}", queues[0])), "{said}");
+    run(&url, &[&a_in_b[..7], &["--replace"]].concat());
+    assert_eq!(listed(&url)["a"], (queues[1].clone(), false));
+    assert_eq!(nodes[0].keys("*cron:*"), [""; 0], "it is nowhere else");
+
     for name in ["a", "b", "c"] {
         assert_eq!(cron_at(&url, &["remove", name]), format!("{name}: removed\n"));
     }

@@ -32,7 +32,7 @@ pub(crate) fn overview(db: &Database, queues: &BTreeSet<String>) -> Result<Optio
             }
             // One spoilt key does not hide all the rest.
             Err(Error::Connect(net::Error::Redis(error))) if error.kind() == RedisErrorKind::WrongType => {
-                periodic.trouble = Some(error.to_string());
+                periodic.trouble = Some(format!("{error}; `cron list` names the key"));
             }
             read => read?,
         }

@@ -19,13 +19,22 @@
 --
 -- Where a job lives that must not, the tick passes without a push: that run is stored, and the score moves on (lives.lua).
 --
--- Returns an array: Unix milliseconds now; the array of what became of each change: 1 done, 0 something else is stored or
+-- Returns an error that names the key if one of the first four is of another type. Else an array: Unix milliseconds now; the array of what became of each change: 1 done, 0 something else is stored or
 -- it is not due, 2 the entry was removed because no holder lives, 3 left out because that job lives, 4 nothing, for it needs
 -- a look and this call has looked at enough: to be offered again, -1 put off because its queue is not a list; and for each
 -- entry that is due now, or that comes first, four: name, score, entry, run. An entry that is too large is told as ''.
 local ticks, entries, runs, holders, leases = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 -- Where the changes begin.
 local FIRST = 11
+
+-- Nothing is changed where a key of the table is spoilt, and the answer names it.
+for i, wanted in ipairs({'zset', 'hash', 'hash', 'hash'}) do
+  local kind = redis.call('TYPE', KEYS[i]).ok
+  if kind ~= wanted and kind ~= 'none' then
+    return redis.error_reply('WRONGTYPE the key ' .. KEYS[i] .. ' of the table of periodic jobs is a ' .. kind ..
+      ', not a ' .. wanted .. '; rename or delete it')
+  end
+end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
