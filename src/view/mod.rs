@@ -12,6 +12,7 @@ pub(crate) mod entry;
 pub(crate) mod filter;
 pub(crate) mod groups;
 pub(crate) mod page;
+pub(crate) mod periodic;
 pub(crate) mod redacted;
 pub(crate) mod shown;
 // What a job waits for, and times in words.

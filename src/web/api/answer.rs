@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::{fleet, job, jobs};
+use super::{cron, fleet, job, jobs};
 use crate::web::pages::{Ask, AskError, Desk, DeskError};
 
 /// What all paths begin with.
@@ -21,16 +21,18 @@ enum Route {
     Summary,
     Queues,
     Processes,
+    Cron,
     Jobs,
     Job,
 }
 
 /// Each route after [`ROOT`]; a part in braces stands for any text.
-const ROUTES: [(&str, Route); 6] = [
+const ROUTES: [(&str, Route); 7] = [
     ("/openapi.json", Route::OpenApi),
     ("/summary", Route::Summary),
     ("/queues", Route::Queues),
     ("/processes", Route::Processes),
+    ("/cron", Route::Cron),
     ("/jobs/{place}", Route::Jobs),
     ("/jobs/id/{jid}", Route::Job),
 ];
@@ -114,7 +116,7 @@ pub(crate) async fn answer(desk: &Desk, path: &str, query: &str) -> (StatusCode,
 async fn found(desk: &Desk, path: &str, query: &str) -> Result<Bytes, ApiError> {
     let (route, part) = route(path).ok_or(ApiError::Path)?;
     let ask = Ask::read(query)?;
-    if !matches!(route, Route::Jobs | Route::Job) {
+    if !matches!(route, Route::Cron | Route::Jobs | Route::Job) {
         ask.only(&[])?;
     }
     let body = match route {
@@ -122,6 +124,7 @@ async fn found(desk: &Desk, path: &str, query: &str) -> Result<Bytes, ApiError> 
         Route::Summary => fleet::summary(desk).await?,
         Route::Queues => fleet::queues(desk).await?,
         Route::Processes => fleet::processes(desk).await?,
+        Route::Cron => cron::list(desk, &ask).await?,
         Route::Jobs => jobs::list(desk, part, &ask).await?,
         Route::Job => job::show(desk, part, &ask).await?,
     };

@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
 use serde::Serialize;
 
 use super::answer::ApiError;
+use super::cron::{names, rows};
 use crate::acts;
 use crate::limits::{CRON_LIST_PAGE, CRON_SUMMARY_MAX, FLEET_QUEUES_MAX, PAGE_PROCESSES_MAX};
-use crate::resp::{self, RedisErrorKind, Requests};
-use crate::store::cron::{self, Row};
+use crate::resp::{self, RedisErrorKind};
 use crate::view::gem_summary::{GemSummary, Periodic};
 use crate::view::member::Members;
 use crate::view::queue::Queues;
@@ -120,26 +119,6 @@ async fn note(
         periodic.note(&rows(realm, page, open, patience).await?);
     }
     Ok(())
-}
-
-/// The names of all periodic jobs. One round trip.
-async fn names(realm: &Realm, open: &mut Open, patience: &Patience) -> Result<Vec<Bytes>, DeskError> {
-    let ask = |requests: &mut Requests| cron::ask_names(realm, requests);
-    match open.call(patience, ask).await?.as_slice() {
-        [reply] => Ok(cron::read_names(reply)?),
-        _ => Err(crate::net::Error::Closed.into()),
-    }
-}
-
-/// What is stored under some of them. One round trip.
-async fn rows(
-    realm: &Realm,
-    names: &[Bytes],
-    open: &mut Open,
-    patience: &Patience,
-) -> Result<Vec<Row>, DeskError> {
-    let ask = |requests: &mut Requests| cron::ask_rows(realm, names, requests);
-    Ok(cron::read_rows(names, &open.call(patience, ask).await?)?)
 }
 
 #[cfg(test)]

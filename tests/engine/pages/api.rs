@@ -106,8 +106,14 @@ fn furnish(redis: &Redis) {
         ],
     );
     add(redis, RETRIES, &[(4e9, r#"{"name":"Again","jid":"again","retries":3,"attempt":1}"#)]);
-    let pause = output_of(&["pause", "queue", "mail", "--redis-url", &redis.url()]);
-    assert!(pause.status.success(), "{}", String::from_utf8_lossy(&pause.stderr));
+    order(redis, &["pause", "queue", "mail"]);
+    order(redis, &["cron", "add", "yearly", "@yearly", "Report", "[1]", "--queue", "mail"]);
+}
+
+#[track_caller]
+fn order(redis: &Redis, args: &[&str]) {
+    let done = output_of(&[args, &["--redis-url", &redis.url()]].concat());
+    assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
 #[test]
@@ -171,6 +177,39 @@ fn payloads_are_exact_but_for_secrets_and_pages_and_filters_are_those_of_the_com
     assert_eq!((&first["total"], &first["next_skip"]), (&(2 * PAGE_ROWS_MAX).into(), &PAGE_ROWS_MAX.into()));
     let rest = api(&web, &format!("/api/v1/jobs/queue?queue=many&skip={}", first["next_skip"]));
     assert_eq!((rest["jobs"].as_array().unwrap().len(), &rest["next_skip"]), (PAGE_ROWS_MAX, &Value::Null));
+}
+
+#[test]
+fn periodic_jobs_are_those_of_the_command_page_by_page_without_secrets() {
+    let redis = Redis::start();
+    redis.run(&["HSET", "jiggler:uring:cron:entries", "broken", "{"]);
+    let args = r#"[{"token":"s3cret"},12345678901234567890123]"#;
+    order(&redis, &["cron", "add", "yearly", "@yearly", "Report", args, "--queue", "mail"]);
+    order(&redis, &["cron", "run", "yearly"]);
+    let web = alone(&redis, &[]);
+    let body = web.get("/api/v1/cron").body;
+    assert!(body.contains("12345678901234567890123") && !body.contains("s3cret"), "{body}");
+    let mut expected = printed(&redis, &["cron", "list"]);
+    assert_eq!(expected["entries"][1]["last"]["outcome"], "queued", "{expected}");
+    expected["entries"][1]["entry"]["args"][0]["token"] = "[hidden]".into();
+    let page = json(&body);
+    assert_eq!(page["entries"], expected["entries"]);
+    assert_eq!((&page["total"], &page["next_skip"]), (&2.into(), &Value::Null));
+    for number in 0..PAGE_ROWS_MAX {
+        redis.run(&["HSET", "jiggler:uring:cron:entries", &format!("z{number:02}"), "{"]);
+    }
+    let first = api(&web, "/api/v1/cron");
+    assert_eq!(
+        (first["entries"].as_array().unwrap().len(), &first["next_skip"]),
+        (PAGE_ROWS_MAX, &50.into())
+    );
+    let rest = api(&web, "/api/v1/cron?skip=50");
+    let names: Vec<_> = rest["entries"].as_array().unwrap().iter().map(|entry| &entry["name"]).collect();
+    assert_eq!((names, &rest["next_skip"]), (vec![&Value::from("z48"), &Value::from("z49")], &Value::Null));
+    assert_eq!(api(&web, "/api/v1/cron?skip=99")["entries"], Value::Array(Vec::new()));
+    redis.run(&["DEL", "jiggler:uring:cron:entries"]);
+    redis.run(&["SET", "jiggler:uring:cron:entries", "x"]);
+    assert!(error(&web, "/api/v1/cron", 503).contains("WRONGTYPE"));
 }
 
 #[test]
