@@ -1,7 +1,6 @@
 //! `jiggler-uring jobs PLACE --group`: the jobs of a place counted by name, class of error and message.
 //!
-//! As JSON one object is written: `place`, `queue`, `total`, `skip`, `examined`, `next_skip`, `groups` (the members of
-//! [`Group`]), `others` (jobs in none of the groups listed).
+//! As JSON one object is written ([`Grouped`]).
 
 use std::io::Write;
 
@@ -19,7 +18,7 @@ use crate::{
     time::unix_now,
     view::{
         entry::JobEntry,
-        groups::{Group, Groups},
+        groups::{Group, Grouped, Groups},
         page::Head,
         span::moment,
     },
@@ -55,16 +54,6 @@ pub(super) fn groups(
     }
     writeln!(out, "{}", said(query, &look))?;
     Ok(())
-}
-
-#[derive(serde::Serialize)]
-struct Grouped<'q> {
-    #[serde(flatten)]
-    head: Head<'q>,
-    examined: u64,
-    next_skip: Option<u64>,
-    groups: Vec<Group>,
-    others: u64,
 }
 
 fn text(groups: &[Group], others: u64, place: &Place, now: f64, out: &mut dyn Write) -> Result<(), Error> {

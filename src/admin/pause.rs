@@ -5,8 +5,6 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use serde::Serialize;
-
 use super::format::{Format, write_json};
 use super::table::{self, Align, printable};
 use super::{database::Database, error::Error, hint, paused::look};
@@ -14,6 +12,7 @@ use crate::acts::pause::{Changed, Pausable, PauseChange, PauseError, Pausing};
 use crate::net::blocking::BlockingConnection;
 use crate::resp::Requests;
 use crate::store::paused;
+use crate::view::queue::Pauses;
 use crate::view::span::{date, moment};
 use crate::view::why::told;
 use crate::wire::paused::{Pause, Paused};
@@ -81,16 +80,10 @@ fn refused(error: PauseError) -> Error {
     }
 }
 
-/// All pauses, as `--list` shows them.
-#[derive(Serialize)]
-struct Listed<'p> {
-    queues: &'p BTreeMap<String, Pause>,
-    classes: &'p BTreeMap<String, Pause>,
-}
-
+/// Shows all pauses.
 fn list(paused: &Paused, now: f64, format: Format, out: &mut dyn Write) -> Result<(), Error> {
     if format == Format::Json {
-        return write_json(&Listed { queues: &paused.queues, classes: &paused.classes }, out);
+        return write_json(&Pauses { queues: &paused.queues, classes: &paused.classes }, out);
     }
     if paused.count() == 0 {
         writeln!(out, "nothing is paused")?;

@@ -25,11 +25,7 @@ use crate::{
         position::{self, Position},
         survey::Scope,
     },
-    view::{
-        shown::{Running, running},
-        span::{date, span},
-        why::Answer,
-    },
+    view::{shown::running, span::span, why::Answer},
     wire::ListName,
 };
 
@@ -48,10 +44,7 @@ pub(crate) fn why(db: &Database, wanted: &Wanted, format: Format, out: &mut dyn 
         runs = running(&fleet, &wanted.jid);
     }
     let mut answer = Answer { jid: wanted.jid.clone(), ..Answer::default() };
-    answer.name = runs.first().map(|run| run.name.clone());
-    for run in &runs {
-        answer.add("running", runs_where(run, fleet.at));
-    }
+    answer.note_runs(&runs, fleet.at);
     match &found {
         Some((place, entry)) => {
             let waits = answer.note_place(&fleet, place, entry, db.schema);
@@ -80,13 +73,6 @@ fn text(answer: &Answer, place: Option<&Place>, out: &mut dyn Write) -> Result<(
         writeln!(out, "- {}", reason.text)?;
     }
     Ok(())
-}
-
-fn runs_where(run: &Running, now: f64) -> String {
-    let shard = run.shard.map_or_else(String::new, |shard| format!(" at shard {shard}"));
-    let long = run.since.map_or_else(String::new, |since| format!(" since {}", date(since, now)));
-    let (process, host) = (printable(&run.process), printable(&run.host));
-    format!("it is running{long}{shard} of process {process} (pid {} on {host})", run.pid)
 }
 
 /// Where it is in its queue, how fast that moves, and how often it was recovered.

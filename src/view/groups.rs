@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::entry::{JobEntry, shortened};
+use super::page::Head;
 use crate::limits::JOBS_GROUPS_MAX;
 
 /// Jobs that have the same name and fail in the same way.
@@ -26,6 +27,20 @@ pub(crate) struct Group {
     pub(crate) first_failed: Option<f64>,
     #[serde(skip)]
     pub(crate) last_failed: Option<f64>,
+}
+
+/// Groups of a place. As JSON it is what `jobs PLACE --group --json` prints.
+#[derive(Debug, Serialize)]
+pub(crate) struct Grouped<'p> {
+    #[serde(flatten)]
+    pub(crate) head: Head<'p>,
+    pub(crate) examined: u64,
+    /// Where to continue; `None`: there is no more.
+    pub(crate) next_skip: Option<u64>,
+    /// The largest first.
+    pub(crate) groups: Vec<Group>,
+    /// Jobs in none of these.
+    pub(crate) others: u64,
 }
 
 /// The groups so far.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::store::entries::Place;
 
 /// The members with which the JSON of a page begins.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Head<'p> {
     place: &'static str,
     queue: Option<Cow<'p, str>>,

@@ -24,6 +24,13 @@ pub(crate) struct Queue<'s> {
     pub(crate) paused: Option<&'s Pause>,
 }
 
+/// All that is paused. As JSON it is what `pause --list --json` prints.
+#[derive(Debug, Serialize)]
+pub(crate) struct Pauses<'s> {
+    pub(crate) queues: &'s BTreeMap<String, Pause>,
+    pub(crate) classes: &'s BTreeMap<String, Pause>,
+}
+
 /// All queues, by name. As JSON it is what `queues --json` prints.
 #[derive(Debug, Serialize)]
 pub(crate) struct Queues<'s> {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::entry::JobEntry;
 use super::member::Member;
+use super::shown::Running;
 use super::span::{date, moment};
 use crate::foreign::Foreign;
 use crate::job::failure::CLASS_POISON;
@@ -45,6 +46,19 @@ impl Answer {
     /// Adds a reason, by its word and in words.
     pub(crate) fn add(&mut self, what: &'static str, text: impl Into<String>) {
         self.reasons.push(Reason { what, text: text.into() });
+    }
+
+    /// Adds where it runs. `now`: Unix time in seconds.
+    pub(crate) fn note_runs(&mut self, runs: &[Running], now: f64) {
+        self.name = runs.first().map(|run| run.name.clone());
+        for run in runs {
+            let shard = run.shard.map_or_else(String::new, |shard| format!(" at shard {shard}"));
+            let long = run.since.map_or_else(String::new, |since| format!(" since {}", date(since, now)));
+            let (process, host) = (printable(&run.process), printable(&run.host));
+            let place =
+                format!("it is running{long}{shard} of process {process} (pid {} on {host})", run.pid);
+            self.add("running", place);
+        }
     }
 
     /// Adds what keeps a job in its place. Returns whether nothing keeps those of its queue.

@@ -140,3 +140,10 @@ pub const PAGE_HISTORY_AGE_MAX: Duration = Duration::from_secs(10);
 
 /// Queues in which the API looks for one job: each takes a round trip.
 pub const API_SHOW_QUEUES_MAX: usize = 100;
+
+/// Spans of the past that are kept so: one for each that the pages offer, and one more. A span that is asked for besides
+/// takes the place of the oldest.
+pub const PAGE_PASTS_MAX: usize = 8;
+
+/// Rows by queue and class in one answer about the past: up to 300 bytes each.
+pub const API_HISTORY_ROWS_MAX: usize = 5_000;

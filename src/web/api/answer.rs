@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::{cron, fleet, job, jobs};
+use super::{cron, fleet, history, job, jobs};
 use crate::web::pages::{Ask, AskError, Desk, DeskError};
 
 /// What all paths begin with.
@@ -22,17 +22,25 @@ enum Route {
     Queues,
     Processes,
     Cron,
+    Pauses,
+    History,
+    Groups,
+    Why,
     Jobs,
     Job,
 }
 
 /// Each route after [`ROOT`]; a part in braces stands for any text.
-const ROUTES: [(&str, Route); 7] = [
+const ROUTES: [(&str, Route); 11] = [
     ("/openapi.json", Route::OpenApi),
     ("/summary", Route::Summary),
     ("/queues", Route::Queues),
     ("/processes", Route::Processes),
     ("/cron", Route::Cron),
+    ("/pauses", Route::Pauses),
+    ("/history", Route::History),
+    ("/groups/{place}", Route::Groups),
+    ("/why/{jid}", Route::Why),
     ("/jobs/{place}", Route::Jobs),
     ("/jobs/id/{jid}", Route::Job),
 ];
@@ -116,7 +124,7 @@ pub(crate) async fn answer(desk: &Desk, path: &str, query: &str) -> (StatusCode,
 async fn found(desk: &Desk, path: &str, query: &str) -> Result<Bytes, ApiError> {
     let (route, part) = route(path).ok_or(ApiError::Path)?;
     let ask = Ask::read(query)?;
-    if !matches!(route, Route::Cron | Route::Jobs | Route::Job) {
+    if matches!(route, Route::OpenApi | Route::Summary | Route::Queues | Route::Processes | Route::Pauses) {
         ask.only(&[])?;
     }
     let body = match route {
@@ -124,6 +132,10 @@ async fn found(desk: &Desk, path: &str, query: &str) -> Result<Bytes, ApiError> 
         Route::Summary => fleet::summary(desk).await?,
         Route::Queues => fleet::queues(desk).await?,
         Route::Processes => fleet::processes(desk).await?,
+        Route::Pauses => fleet::pauses(desk).await?,
+        Route::History => history::history(desk, &ask).await?,
+        Route::Groups => jobs::groups(desk, part, &ask).await?,
+        Route::Why => job::why(desk, part, &ask).await?,
         Route::Cron => cron::list(desk, &ask).await?,
         Route::Jobs => jobs::list(desk, part, &ask).await?,
         Route::Job => job::show(desk, part, &ask).await?,

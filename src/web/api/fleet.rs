@@ -1,4 +1,4 @@
-//! `summary`, `queues` and `processes`, as the commands print them, of at most so many queues and processes.
+//! `summary`, `queues`, `processes` and `pauses`, as the commands print them, of at most so many queues and processes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::limits::{CRON_LIST_PAGE, CRON_SUMMARY_MAX, FLEET_QUEUES_MAX, PAGE_PRO
 use crate::resp::{self, RedisErrorKind};
 use crate::view::gem_summary::{GemSummary, Periodic};
 use crate::view::member::Members;
-use crate::view::queue::Queues;
+use crate::view::queue::{Pauses, Queues};
 use crate::web::pages::{Desk, DeskError, Open, Patience};
 use crate::wire::Realm;
 
@@ -57,6 +57,11 @@ pub(super) async fn processes(desk: &Desk) -> Result<Vec<u8>, ApiError> {
     let mut summary = desk.summary().await?;
     let left = LeftOut { queues: 0, processes: cut(&mut summary.processes, PAGE_PROCESSES_MAX) };
     write(&Members::of(&summary), &left)
+}
+
+pub(super) async fn pauses(desk: &Desk) -> Result<Vec<u8>, ApiError> {
+    let paused = desk.summary().await?.paused;
+    write(&Pauses { queues: &paused.queues, classes: &paused.classes }, &LeftOut::default())
 }
 
 /// Leaves the first entries; returns how many were cut.

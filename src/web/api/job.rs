@@ -1,4 +1,4 @@
-//! `jobs/id/{jid}`: one job, as `show --json` prints it.
+//! `jobs/id/{jid}` and `why/{jid}`: one job, as `show --json` and `why --json` print it.
 //!
 //! Nothing is sent to the processes, as the command does: what runs is what they said last. And a running job is shown
 //! without its payload, which is only in flight.
@@ -18,12 +18,77 @@ use crate::store::entries::{Entry, Order, Place, Set};
 use crate::store::progress;
 use crate::store::survey::Summary;
 use crate::view::filter::Filter;
-use crate::view::shown::{JobShown, running};
+use crate::view::shown::{JobShown, Running, running};
+use crate::view::why::Answer;
 use crate::web::pages::{Ask, AskError, Desk, DeskError, place_asked};
 
 /// Everything that is known about it.
 pub(super) async fn show(desk: &Desk, jid: &str, ask: &Ask) -> Result<Vec<u8>, ApiError> {
     let jid = &decoded(jid)?;
+    let sought = seek(desk, jid, ask).await?;
+    let progress = reported(desk, jid).await?;
+    if progress.is_none() {
+        sought.ensure_found(jid)?;
+    }
+    let shown = JobShown {
+        jid,
+        found: sought.found.as_ref().map(|(place, entry)| (place, entry)),
+        is_in_flight: false,
+        progress: progress.as_ref(),
+        running: &sought.running,
+        paused: &sought.fleet.paused,
+    };
+    let mut body = Vec::new();
+    shown.write_public_json(&mut desk.parser(), PAGE_PAYLOAD_BYTES_MAX, &mut body)?;
+    Ok(body)
+}
+
+/// What it waits for, as `why --json` prints it, but for how fast its queue moves, which takes seconds to measure.
+pub(super) async fn why(desk: &Desk, jid: &str, ask: &Ask) -> Result<Vec<u8>, ApiError> {
+    let jid = &decoded(jid)?;
+    let sought = seek(desk, jid, ask).await?;
+    sought.ensure_found(jid)?;
+    let mut answer = Answer::default();
+    if let Some((place, entry)) = &sought.found {
+        answer = desk.why(place, entry).await?;
+        if let (Some(nth), Some(of)) = (answer.nth, answer.of) {
+            answer.add("position", format!("it is number {nth} of {of} in its queue"));
+        }
+    } else {
+        answer.note_runs(&sought.running, sought.fleet.at);
+    }
+    answer.jid.clone_from(jid);
+    let mut body = serde_json::to_vec(&answer).map_err(std::io::Error::from)?;
+    body.push(b'\n');
+    Ok(body)
+}
+
+/// What a look for a job has brought.
+struct Sought {
+    found: Option<(Place, Entry)>,
+    running: Vec<Running>,
+    fleet: Summary,
+    /// Where it was looked for, in words.
+    searched: Vec<String>,
+}
+
+impl Sought {
+    /// # Errors
+    /// [`ApiError::Job`]: it is nowhere.
+    fn ensure_found(&self, jid: &str) -> Result<(), ApiError> {
+        if self.found.is_some() || !self.running.is_empty() {
+            return Ok(());
+        }
+        let searched = &self.searched[..self.searched.len().min(SHOW_PLACES_MAX)];
+        let more = self.searched.len() - searched.len();
+        let more = if more > 0 { format!(" and {more} more queues") } else { String::new() };
+        let jid = Foreign::cell(jid).to_string();
+        Err(ApiError::Job { jid, searched: searched.join(", ") + &more })
+    }
+}
+
+/// Looks for a job, in one place if the address says which.
+async fn seek(desk: &Desk, jid: &str, ask: &Ask) -> Result<Sought, ApiError> {
     ask.only(&["place", "queue", "skip"])?;
     let only = place_asked(ask)?;
     let skip = ask.number("skip", PAGE_SKIP_MAX)?;
@@ -40,27 +105,7 @@ pub(super) async fn show(desk: &Desk, jid: &str, ask: &Ask) -> Result<Vec<u8>, A
         }
         None => find(desk, jid, &fleet, &mut searched).await?,
     };
-    let progress = reported(desk, jid).await?;
-    let running = running(&fleet, jid);
-    if found.is_none() && progress.is_none() && running.is_empty() {
-        let more = searched.len().saturating_sub(SHOW_PLACES_MAX);
-        searched.truncate(SHOW_PLACES_MAX);
-        let more = if more > 0 { format!(" and {more} more queues") } else { String::new() };
-        let jid = Foreign::cell(jid).to_string();
-        return Err(ApiError::Job { jid, searched: searched.join(", ") + &more });
-    }
-    let found = found.as_ref().map(|(place, entry)| (place, entry));
-    let shown = JobShown {
-        jid,
-        found,
-        is_in_flight: false,
-        progress: progress.as_ref(),
-        running: &running,
-        paused: &fleet.paused,
-    };
-    let mut body = Vec::new();
-    shown.write_public_json(&mut desk.parser(), PAGE_PAYLOAD_BYTES_MAX, &mut body)?;
-    Ok(body)
+    Ok(Sought { found, running: running(&fleet, jid), fleet, searched })
 }
 
 /// Looks in the sets, and in the queues as far as the bounds allow, the shortest first: so most of them are looked at.

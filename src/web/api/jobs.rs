@@ -1,4 +1,4 @@
-//! `jobs/{place}`: jobs of a set or a queue, page by page, as `jobs --json` prints them.
+//! `jobs/{place}` and `groups/{place}`: jobs of a set or a queue, page by page or counted, as `jobs --json` prints them.
 
 use std::cell::RefCell;
 use std::io;
@@ -8,6 +8,7 @@ use crate::acts::look::Query;
 use crate::limits::{PAGE_EXAMINED_MAX, PAGE_PAYLOAD_BYTES_MAX, PAGE_ROWS_MAX, PAGE_SKIP_MAX};
 use crate::store::entries::{Entry, Order, Place, Set};
 use crate::view::entry::JobEntry;
+use crate::view::groups::{Grouped, Groups};
 use crate::view::page::{Head, write_json_end};
 use crate::web::pages::{Ask, AskError, Desk, ORDERS, PLACES, Wanted, queue_asked};
 
@@ -38,6 +39,33 @@ pub(super) async fn list(desk: &Desk, place: &str, ask: &Ask) -> Result<Vec<u8>,
         body.extend_from_slice(&row?);
     }
     write_json_end(found.reached.examined, found.next_skip, &mut body)?;
+    Ok(body)
+}
+
+/// The jobs of a place by name and error, as `jobs PLACE --group --json` prints them: of those that are examined, the
+/// largest groups.
+pub(super) async fn groups(desk: &Desk, place: &str, ask: &Ask) -> Result<Vec<u8>, ApiError> {
+    let place = read_place(place, ask)?;
+    ask.only(parameters(&place))?;
+    let skip = ask.number("skip", PAGE_SKIP_MAX)?.unwrap_or(0);
+    let order = ask.choice("order", &ORDERS)?.unwrap_or(Order::Newest);
+    let wanted = Wanted::read(ask)?;
+    let most = usize::try_from(PAGE_EXAMINED_MAX).unwrap_or(usize::MAX);
+    let query = Query { order, ..wanted.query(&place, skip, most, PAGE_EXAMINED_MAX) };
+    // The clock of Redis is that of the last look at the fleet, for filters by age.
+    desk.fleet().await?;
+    let (groups, parser) = (RefCell::new(Groups::default()), RefCell::new(desk.parser()));
+    let add = |entry: &Entry| {
+        groups.borrow_mut().add(&JobEntry::new(&place, entry, &mut parser.borrow_mut()));
+    };
+    let found = desk.look(&query, add).await?;
+    let (mut groups, mut others) = groups.into_inner().sorted();
+    others += groups.split_off(groups.len().min(PAGE_ROWS_MAX)).iter().map(|group| group.jobs).sum::<u64>();
+    let head = Head::of(&place, found.reached.total, skip);
+    let (examined, next_skip) = (found.reached.examined, found.next_skip);
+    let mut body = serde_json::to_vec(&Grouped { head, examined, next_skip, groups, others })
+        .map_err(io::Error::from)?;
+    body.push(b'\n');
     Ok(body)
 }
 

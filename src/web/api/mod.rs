@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  route ──► answer ──► desk ──► Redis: the fleet (kept for a moment), entries of a queue or a set
-//!                   └─► fleet, cron, job, jobs ──► the forms of `view`, as commands write them
+//!                   └─► fleet, cron, history, job, jobs ──► the forms of `view`, as commands write them
 //! ```
 //!
 //! Two things differ from the commands, because others read over the network: secrets in payloads are hidden as on pages
@@ -14,6 +14,7 @@
 mod answer;
 mod cron;
 mod fleet;
+mod history;
 mod job;
 mod jobs;
 

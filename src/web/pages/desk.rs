@@ -17,8 +17,8 @@ use crate::acts::look::{Look, Query, Reached};
 use crate::io::permits::{Permit, Permits};
 use crate::job::{Parser, Schema};
 use crate::limits::{
-    PAGE_ENTRIES_BYTES_MAX, PAGE_FIRST_LOOKS_WAIT, PAGE_FLEET_AGE_MAX, PAGE_HISTORY_AGE_MAX, PAGE_REDIS_WAIT,
-    PAGES_WAITING_MAX,
+    PAGE_ENTRIES_BYTES_MAX, PAGE_FIRST_LOOKS_WAIT, PAGE_FLEET_AGE_MAX, PAGE_HISTORY_AGE_MAX, PAGE_PASTS_MAX,
+    PAGE_REDIS_WAIT, PAGES_WAITING_MAX,
 };
 use crate::resp::{RedisUrl, Reply, Requests};
 use crate::store::entries::{Entry, Place};
@@ -123,7 +123,7 @@ impl Desk {
     ///
     /// # Cancel-safety
     /// As [`Self::fleet`].
-    pub(super) async fn history(&self, span: &Span) -> Result<Rc<Slices>, DeskError> {
+    pub(crate) async fn history(&self, span: &Span) -> Result<Rc<Slices>, DeskError> {
         if let Some(slices) = self.past(span) {
             return Ok(slices);
         }
@@ -143,6 +143,9 @@ impl Desk {
             let slices = self.with_open(&patience, read).await?;
             let mut pasts = self.pasts.borrow_mut();
             pasts.retain(|(kept, ..)| kept != span);
+            if pasts.len() >= PAGE_PASTS_MAX {
+                pasts.remove(0);
+            }
             pasts.push((span.clone(), Instant::now(), Rc::clone(&slices)));
             Ok(slices)
         };
@@ -262,7 +265,7 @@ impl Desk {
     ///
     /// # Cancel-safety
     /// As [`Self::fleet`].
-    pub(super) async fn why(&self, place: &Place, entry: &Entry) -> Result<Answer, DeskError> {
+    pub(crate) async fn why(&self, place: &Place, entry: &Entry) -> Result<Answer, DeskError> {
         let patience = Patience::of(PAGE_REDIS_WAIT);
         let Source { keys, schema, .. } = self.source;
         let work = async {

@@ -145,6 +145,24 @@ fn every_described_path_answers_as_described_and_as_the_command_prints() {
     for jid in ["again", "0d655a187e214821"] {
         assert_eq!(api(&worker, &format!("/api/v1/jobs/id/{jid}")), printed(&redis, &["show", jid]));
     }
+    assert_eq!(api(&worker, "/api/v1/pauses"), printed(&redis, &["pause", "--list"]));
+    for (path, command) in [
+        ("dead", &["dead"][..]),
+        ("dead?class=E", &["dead", "--class", "E"]),
+        ("queue?queue=mail", &["queue", "mail"]),
+    ] {
+        let expected = printed(&redis, &[&["jobs"], command, &["--group"]].concat());
+        assert_eq!(api(&worker, &format!("/api/v1/groups/{path}")), expected);
+    }
+    for jid in ["again", "dead1"] {
+        let (one, other) = (api(&worker, &format!("/api/v1/why/{jid}")), printed(&redis, &["why", jid]));
+        assert_eq!((&one["place"], &one["queue"]), (&other["place"], &other["queue"]));
+        assert_eq!(one["reasons"][0]["what"], other["reasons"][0]["what"]);
+        assert_eq!(shape(&one), shape(&other), "{jid}");
+    }
+    let waiting = api(&worker, "/api/v1/why/0d655a187e214821");
+    assert_eq!((&waiting["nth"], &waiting["of"]), (&1.into(), &2.into()), "{waiting}");
+    assert_eq!(waiting["reasons"][0]["what"], "queue-paused");
     // They change with each heartbeat.
     for (path, command) in [("summary", "summary"), ("processes", "processes")] {
         let (one, other) = (api(&worker, &format!("/api/v1/{path}")), printed(&redis, &[command]));
@@ -177,6 +195,25 @@ fn payloads_are_exact_but_for_secrets_and_pages_and_filters_are_those_of_the_com
     assert_eq!((&first["total"], &first["next_skip"]), (&(2 * PAGE_ROWS_MAX).into(), &PAGE_ROWS_MAX.into()));
     let rest = api(&web, &format!("/api/v1/jobs/queue?queue=many&skip={}", first["next_skip"]));
     assert_eq!((rest["jobs"].as_array().unwrap().len(), &rest["next_skip"]), (PAGE_ROWS_MAX, &Value::Null));
+}
+
+#[test]
+fn the_past_is_that_of_the_command() {
+    let redis = Redis::start();
+    for hours_ago in [2, 3, 40] {
+        super::past::keep(&redis, hours_ago);
+    }
+    let web = alone(&redis, &[]);
+    for (query, args) in [
+        ("", &["--since", "24h"][..]),
+        ("?since=172800&by=hour&class=Ma*", &["--since", "48h", "--by", "hour", "--class", "Ma*"]),
+        ("?since=172800&queue=other", &["--since", "48h", "--queue", "other"]),
+    ] {
+        let shown = api(&web, &format!("/api/v1/history{query}"));
+        assert_eq!(shown, printed(&redis, &[&["history"], args].concat()), "{query}");
+    }
+    let all = api(&web, "/api/v1/history?since=172800");
+    assert_eq!((all["by"].as_str(), all["slices"].as_array().unwrap().len()), (Some("hour"), 3));
 }
 
 #[test]
@@ -225,6 +262,10 @@ fn what_is_not_answered_says_why_in_json() {
         ("/api/v1/jobs/dead?skip=-1", "parameter skip: give a whole number"),
         ("/api/v1/jobs/dead?older=2y", "parameter older: give 10m"),
         ("/api/v1/jobs/scheduled?error=x", "parameter error is not one of skip, order, name, args, from"),
+        ("/api/v1/history?since=-1", "parameter since: give a whole number"),
+        ("/api/v1/history?by=week", "parameter by: give minute, hour, day"),
+        ("/api/v1/pauses?x=1", "parameter x is not one of none"),
+        ("/api/v1/groups/dead?limit=9", "parameter limit is not one of skip, order"),
         ("/api/v1/summary?fleet=1", "parameter fleet is not one of none"),
     ] {
         let said = error(&web, path, 400);
@@ -277,6 +318,10 @@ fn a_job_is_found_where_it_is_or_runs_and_otherwise_the_answer_says_where_it_is_
         let answer = worker.get("/api/v1/jobs/id/5d655a187e214821");
         answer.status == 200 && json(&answer.body)["running"][0]["name"] == "Sleep"
     });
+    let runs = api(&worker, "/api/v1/why/5d655a187e214821");
+    assert!(runs["place"].is_null() && runs["name"] == "Sleep", "{runs}");
+    assert!(runs["reasons"][0]["text"].as_str().unwrap().contains("it is running since"), "{runs}");
+    assert!(error(&worker, "/api/v1/why/nobody", 404).contains("no job nobody"));
     let said = error(&worker, "/api/v1/jobs/id/nobody", 404);
     for part in ["no job nobody", "the dead set (2 of 2 entries examined)", "queue mail (2 of 2"] {
         assert!(said.contains(part), "{said}");

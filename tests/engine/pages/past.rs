@@ -10,7 +10,7 @@ use crate::internal::wire::keys::JIGGLER;
 /// 24 jobs of class Mail in queue mail that were done and 6 that failed, in 16 ms each, as `wire::history` has it.
 const SLICE: &[u8] = b"\0\0\0\0\0\x01\x04mail\x04Mail\x03\x18\x06\x01\x0a\x1e\x05\0";
 
-fn keep(redis: &Redis, hours_ago: u64) {
+pub(super) fn keep(redis: &Redis, hours_ago: u64) {
     let hour = unix_now() as u64 / 3_600 - hours_ago;
     let (key, field) = (JIGGLER.history_hours(hour / 24), hour.to_string());
     redis.run(&[b"HSET", key.as_bytes(), field.as_bytes(), SLICE]);
