@@ -41,7 +41,7 @@ fn nightly() -> Result<CronEntry, CronError> {
 
 fn main() -> ExitCode {
     jiggler_uring::worker(async |_core| {
-        let each_second = NewJob::new("Tick", &[(); 0])?.queue_named("ticks")?;
+        let each_second = NewJob::new("Tick", &())?.queue_named("ticks")?;
         let registry = Registry::new(()).job("Tick", tick).job("Report", report);
         Ok::<_, CronError>(registry.cron("* * * * * *", "UTC", each_second).periodic(nightly()?))
     })

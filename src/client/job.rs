@@ -63,13 +63,17 @@ pub struct NewJob {
 /// ```
 impl NewJob {
     /// A job in the queue `default` that leaves its retries to the worker. `args` are the positional arguments: a
-    /// tuple, an array, a slice, or `&[(); 0]` for none. Floats are written the way Ruby writes them.
+    /// tuple, an array, a slice, or `&()` for none. Floats are written the way Ruby writes them.
     ///
     /// # Errors
     /// [`InvalidJob`], if the name is invalid or `args` do not serialise to an array.
     pub fn new<A: Serialize + ?Sized>(name: &str, args: &A) -> Result<Self, InvalidJob> {
         let mut json = Vec::new();
         args.serialize(&mut Serializer::with_formatter(&mut json, RubyFormatter))?;
+        // The empty tuple, which JSON has no array for. An `Option` is no list of arguments, and has a size.
+        if size_of_val(args) == 0 && json == b"null" {
+            json = b"[]".to_vec();
+        }
         Self::serialized(name, json)
     }
 
@@ -413,7 +417,7 @@ mod tests {
 
     #[test]
     fn a_scheduled_job_carries_its_queue_unless_it_is_the_default() {
-        let job = NewJob::new("A::B", &[(); 0]).unwrap();
+        let job = NewJob::new("A::B", &()).unwrap();
         let scheduled = |job: &NewJob| {
             let mut payload = Vec::new();
             job.write_scheduled(Schema::Jiggler, "x", &mut payload).unwrap();
@@ -445,11 +449,19 @@ mod tests {
     }
 
     #[test]
+    fn no_arguments_are_the_empty_tuple_or_an_empty_array() {
+        for job in [NewJob::new("J", &()), NewJob::new("J", &[0_u8; 0]), NewJob::new("J", &Vec::<u8>::new())]
+        {
+            assert_eq!(job.unwrap().args(), "[]");
+        }
+    }
+
+    #[test]
     fn what_no_worker_could_run_is_refused() {
         assert_eq!(error(NewJob::new("", &[1])), "a job needs a name");
         assert!(error(NewJob::new("a\nb", &[1])).contains("control character"));
         assert!(error(NewJob::new("J", "text")).contains("the arguments are a string"));
-        assert!(error(NewJob::new("J", &())).contains("the arguments are null"));
+        assert!(error(NewJob::new("J", &None::<u8>)).contains("the arguments are null"));
         assert!(error(NewJob::with_raw_args("J", "{\"a\": [1]}")).contains("the arguments are an object"));
         assert!(error(NewJob::with_raw_args("J", " 17")).contains("the arguments are a number"));
         assert!(error(NewJob::with_raw_args("J", "[1,")).contains("not valid JSON"));

@@ -86,7 +86,7 @@ mod tests {
         block_on(async {
             let worker = TestWorker::new(registry);
             for (name, class) in expected {
-                let run = worker.run_named(name, &[(); 0]).await;
+                let run = worker.run_named(name, &()).await;
                 assert_eq!(run.outcome.error().map(JobError::class), Some(class), "{name}");
             }
         });

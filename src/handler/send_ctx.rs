@@ -190,7 +190,7 @@ mod tests {
             ctx.progress(done, total, "converting");
             ctx.enqueue(&NewJob::new("Book", &(amount * rates.euro,))?).wait()?;
         }
-        ctx.enqueue_in(Duration::from_secs(60), &NewJob::new("Close", &[(); 0])?).wait()?;
+        ctx.enqueue_in(Duration::from_secs(60), &NewJob::new("Close", &())?).wait()?;
         Ok(())
     }
 

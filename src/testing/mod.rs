@@ -60,10 +60,10 @@
 //!
 //! testing::block_on(async {
 //!     let worker = TestWorker::new(Registry::new(Cell::new(0)).job("Import", options(import).retries(5)));
-//!     let runs = worker.run_to_end(&NewJob::new("Import", &[(); 0]).unwrap()).await;
+//!     let runs = worker.run_to_end(&NewJob::new("Import", &()).unwrap()).await;
 //!     assert!(runs.len() == 3 && runs[2].outcome.is_done());
 //!     assert_eq!(worker.state().get(), 3);
-//!     assert!(worker.run_attempt(&NewJob::new("Import", &[(); 0]).unwrap(), 2).await.outcome.is_done());
+//!     assert!(worker.run_attempt(&NewJob::new("Import", &()).unwrap(), 2).await.outcome.is_done());
 //! });
 //! ```
 //!

@@ -271,7 +271,7 @@ mod tests {
             assert!(matches!(run("dead", 3).await, Outcome::Dead { error } if error.class() == "Fatal"));
             assert!(run("panic", 0).await.error().is_some_and(|error| error.message() == "on purpose"));
             for (name, class) in [("Hangs", CLASS_TIMEOUT), ("Nobody", CLASS_UNKNOWN_JOB)] {
-                let run = worker.run_named(name, &[(); 0]).await;
+                let run = worker.run_named(name, &()).await;
                 assert_eq!(run.outcome.error().map(JobError::class), Some(class));
             }
             let run = worker.run_payload("q", b"no job").await;

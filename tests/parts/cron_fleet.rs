@@ -197,7 +197,7 @@ fn wrong(table: &Table) -> Option<String> {
 }
 
 fn entry(schedule: &str, zone: &str) -> CronEntry {
-    let job = NewJob::new("J", &[(); 0]).unwrap();
+    let job = NewJob::new("J", &()).unwrap();
     CronEntry::new("e", schedule, zone, job).unwrap().catch_up(CatchUp::All(100)).unwrap()
 }
 

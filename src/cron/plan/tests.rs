@@ -12,7 +12,7 @@ const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 
 fn entry(schedule: &str) -> CronEntry {
-    CronEntry::new("e", schedule, "UTC", NewJob::new("J", &[(); 0]).unwrap()).unwrap()
+    CronEntry::new("e", schedule, "UTC", NewJob::new("J", &()).unwrap()).unwrap()
 }
 
 fn catching(schedule: &str, catch_up: CatchUp) -> CronEntry {

@@ -192,7 +192,7 @@ impl Mix {
             Kind::Retry => NewJob::new("Fail", &["traced twice"]).unwrap(),
             Kind::Sleep => NewJob::new("Sleep", &[0.01 + self.random.f64() * 0.15]).unwrap(),
             Kind::Neighbour => NewJob::new("Count", &(1, "traced")).unwrap(),
-            Kind::Poison => NewJob::new("Abort", &[(); 0]).unwrap(),
+            Kind::Poison => NewJob::new("Abort", &()).unwrap(),
         }
     }
 }

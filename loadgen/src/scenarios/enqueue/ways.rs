@@ -131,7 +131,7 @@ impl Producer {
         options: &Options,
         session: &Session,
     ) -> Result<(), Error> {
-        let job = NewJob::new("Noop", &[(); 0])?;
+        let job = NewJob::new("Noop", &())?;
         match self {
             Self::Client(client) if way == Way::Single => in_chunks(jobs, SINGLE_CHUNK, session, |_, _| {
                 client.enqueue(&job)?;
