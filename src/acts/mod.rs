@@ -1,5 +1,5 @@
 //! What operators do to jobs and processes, step by step and without a connection: retry, kill, delete, prune, look at
-//! jobs, make processes quiet, stop them, pause queues and classes.
+//! jobs, make processes quiet, stop them, pause queues and classes, change periodic jobs.
 //!
 //! An act says what to ask Redis next and reads the reply ([`Steps`]); its caller brings the connections, shows progress,
 //! and asks people for consent. The command line drives acts over blocking connections (`admin`). Nothing here prints,
@@ -19,6 +19,7 @@ mod scene;
 pub(crate) mod sweep;
 // Processes, queues and classes.
 pub(crate) mod pause;
+pub(crate) mod periodic;
 pub(crate) mod steer;
 
 pub(crate) use batch::Outcome;

@@ -5,19 +5,20 @@
 pub(super) mod overview;
 mod shown;
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use bytes::Bytes;
 
 use super::format::Format;
 use super::table::printable;
 use super::{database::Database, error::Error, hint, nodes};
-use crate::cron::edit::{EditError, Put, entry_of, pause, put, remove, run_now};
+use crate::acts::periodic::{Edit, Edited, Editing, EditingError};
+use crate::cron::edit::EditError;
 use crate::cron::{CronEntry, first_tick, tick_text};
-use crate::limits::{CRON_EDITS_MAX, CRON_LIST_PAGE};
+use crate::limits::CRON_LIST_PAGE;
 use crate::net::blocking::BlockingConnection;
 use crate::resp::Requests;
-use crate::store::cron::{self, Change, Changed, Row};
+use crate::store::cron::{self, Row};
 use crate::store::survey::Scope;
 use crate::wire::Realm;
 
@@ -26,24 +27,11 @@ use crate::wire::Realm;
 pub(crate) enum CronAction {
     /// Show all entries.
     List(Format),
-    /// Store an entry, in place of any other if it replaces.
-    Add {
-        /// The entry.
-        entry: Box<CronEntry>,
-        /// Whether it may take another's place.
-        replaces: bool,
-    },
-    /// Remove the entry of that name.
-    Remove(String),
-    /// Let its ticks pass without a push.
-    Pause(String),
-    /// Let them push again.
-    Resume(String),
-    /// Push its job now.
-    Run(String),
+    /// Change the entry of that name.
+    Edit(String, Edit),
 }
 
-/// Carries it out; of an entry that was added, says if no living worker could run its jobs. Round trips: two for a change,
+/// Carries it out; of an entry that was added, says if no living worker could run its jobs. Round trips: four for a change,
 /// two or more for each [`CRON_LIST_PAGE`] entries shown, and one more.
 ///
 /// # Errors
@@ -51,18 +39,19 @@ pub(crate) enum CronAction {
 pub(crate) fn cron(db: &Database, action: &CronAction, out: &mut dyn Write) -> Result<(), Error> {
     match action {
         CronAction::List(format) => shown::list(db, *format, out),
-        CronAction::Add { entry, .. } => {
+        CronAction::Edit(name, edit @ Edit::Add { entry, replaces }) => {
             let mut elsewhere = elsewhere(db, entry)?;
-            if let (CronAction::Add { replaces: false, .. }, Some(table)) = (action, elsewhere.first()) {
+            if let (false, Some(table)) = (replaces, elsewhere.first()) {
                 let queue = table.realm.queue().unwrap_or_default().to_owned();
                 let cause = EditError::TakenIn(printable(&queue)).to_string();
-                return Err(Error::Cron { name: printable(entry.name()), cause });
+                return Err(Error::Cron { name: printable(name), cause });
             }
             let mut table = Table::open(db, db.keys.realm(entry.job().queue().as_str()))?;
-            table.act(action, entry.name(), out)?;
+            let edited = table.edit(edit, name)?;
+            writeln!(out, "{}: {}", printable(name), said(edit, &edited))?;
             // Last: what fails in between leaves two, and no tick is missed.
             for other in &mut elsewhere {
-                other.act(&CronAction::Remove(entry.name().to_owned()), entry.name(), &mut io::sink())?;
+                other.edit(&Edit::Remove, name)?;
             }
             // A worker may come later; the entry is stored all the same.
             if let Some(hint) = hint::of(db, entry.job().name(), entry.job().queue()) {
@@ -70,17 +59,14 @@ pub(crate) fn cron(db: &Database, action: &CronAction, out: &mut dyn Write) -> R
             }
             Ok(())
         }
-        CronAction::Remove(name)
-        | CronAction::Pause(name)
-        | CronAction::Resume(name)
-        | CronAction::Run(name) => {
+        CronAction::Edit(name, edit) => {
             let absent = || Error::Cron { name: printable(name), cause: EditError::Absent.to_string() };
             let mut is_found = false;
             for mut table in tables(db)? {
-                let (row, _) = table.row(name)?;
-                if row.entry.is_some() || row.at.is_some() {
+                if table.has(name)? {
                     is_found = true;
-                    table.act(action, name, out)?;
+                    let edited = table.edit(edit, name)?;
+                    writeln!(out, "{}: {}", printable(name), said(edit, &edited))?;
                 }
             }
             is_found.then_some(()).ok_or_else(absent)
@@ -94,7 +80,7 @@ fn elsewhere<'d>(db: &'d Database, entry: &CronEntry) -> Result<Vec<Table<'d>>, 
     if db.keys.is_cluster() {
         for mut table in tables(db)? {
             let is_other = table.realm.queue() != Some(entry.job().queue().as_str());
-            if is_other && table.row(entry.name())?.0.entry.is_some() {
+            if is_other && table.has(entry.name())? {
                 found.push(table);
             }
         }
@@ -128,58 +114,28 @@ impl<'d> Table<'d> {
         Ok(Self { db, conn, realm, requests: Requests::new() })
     }
 
-    /// The row of that name, and the time of Redis. One round trip.
-    fn row(&mut self, name: &str) -> Result<(Row, i64), Error> {
-        let names = [Bytes::copy_from_slice(name.as_bytes())];
-        self.requests.clear();
-        cron::change(&self.realm, &[], &mut self.requests);
-        cron::ask_rows(&self.realm, &names, &mut self.requests);
-        let replies = self.conn.call(&self.requests)?;
-        let (first, rest) = replies.split_first().ok_or(crate::net::Error::Closed)?;
-        let now = cron::read(first)?.now;
-        let row = cron::read_rows(&names, rest)?.pop().ok_or(crate::net::Error::Closed)?;
-        Ok((row, now))
+    /// Whether there is something under that name; an error names a key that is spoilt. Two round trips.
+    fn has(&mut self, name: &str) -> Result<bool, Error> {
+        self.now()?;
+        let row = self.rows(&[Bytes::copy_from_slice(name.as_bytes())])?.pop();
+        Ok(row.is_some_and(|row| row.entry.is_some() || row.at.is_some()))
     }
 
-    /// Makes a change. One round trip.
-    fn send(&mut self, change: Change<'_>) -> Result<Changed, Error> {
+    /// Changes the entry of that name. Two round trips, more if others change it meanwhile.
+    fn edit(&mut self, edit: &Edit, name: &str) -> Result<Edited, Error> {
+        let refused = |error| match error {
+            EditingError::Edit(cause) => Error::Cron { name: printable(name), cause: cause.to_string() },
+            EditingError::Held => Error::CronHeld { name: printable(name) },
+            EditingError::Busy => Error::CronBusy { name: printable(name) },
+            EditingError::Reply(error) => error.into(),
+        };
+        let mut editing = Editing::new(edit.clone(), name, self.realm.clone(), self.db.schema);
         self.requests.clear();
-        cron::change(&self.realm, &[change], &mut self.requests);
-        let table = cron::read(&self.conn.call_one(&self.requests)?)?;
-        Ok(table.changed.first().copied().unwrap_or(Changed::Not))
-    }
-
-    /// Changes the row of that name, from what is stored; again if that has changed meanwhile.
-    fn act(&mut self, action: &CronAction, name: &str, out: &mut dyn Write) -> Result<(), Error> {
-        let refused = |cause: EditError| Error::Cron { name: printable(name), cause: cause.to_string() };
-        for _ in 0..CRON_EDITS_MAX {
-            let (row, now) = self.row(name)?;
-            let (entry, jid);
-            let (change, said) = match action {
-                CronAction::Add { entry, replaces } => {
-                    let put = put(&row, Put { entry, holder: None, replaces: *replaces }, now);
-                    (put.map_err(refused)?, added(entry, now))
-                }
-                CronAction::Remove(_) => (remove(&row).map_err(refused)?, "removed".to_owned()),
-                CronAction::Pause(_) => (pause(&row, true, now).map_err(refused)?, "paused".to_owned()),
-                CronAction::Resume(_) => (pause(&row, false, now).map_err(refused)?, "resumed".to_owned()),
-                CronAction::Run(_) | CronAction::List(_) => {
-                    entry = entry_of(&row).map_err(refused)?;
-                    let change;
-                    (change, jid) = run_now(&row, &entry, self.db.schema, now).map_err(refused)?;
-                    (change, format!("pushed as {jid}"))
-                }
-            };
-            match self.send(change)? {
-                Changed::Not | Changed::Later => {}
-                Changed::Held => return Err(Error::CronHeld { name: printable(name) }),
-                Changed::Done | Changed::Forgotten | Changed::Skipped => {
-                    writeln!(out, "{}: {said}", printable(name))?;
-                    return Ok(());
-                }
-            }
+        while editing.write(&mut self.requests) {
+            editing.read(&self.conn.call(&self.requests)?).map_err(refused)?;
+            self.requests.clear();
         }
-        Err(Error::CronBusy { name: printable(name) })
+        editing.edited().cloned().ok_or_else(|| Error::CronBusy { name: printable(name) })
     }
 
     /// The time of Redis. One round trip.
@@ -205,12 +161,21 @@ impl<'d> Table<'d> {
     }
 }
 
-/// What is said of an entry that was added.
-fn added(entry: &CronEntry, now: i64) -> String {
-    let words = entry.schedule().in_words();
-    match first_tick(entry, now) {
-        Some(tick) => format!("added, {words}; first {}", tick_text(tick)),
-        None => format!("added, {words}; it has no tick left"),
+/// What is said of a change.
+fn said(edit: &Edit, edited: &Edited) -> String {
+    match (edited, edit) {
+        (Edited::Added { now }, Edit::Add { entry, .. }) => {
+            let words = entry.schedule().in_words();
+            match first_tick(entry, *now) {
+                Some(tick) => format!("added, {words}; first {}", tick_text(tick)),
+                None => format!("added, {words}; it has no tick left"),
+            }
+        }
+        (Edited::Added { .. }, _) => "added".to_owned(),
+        (Edited::Removed, _) => "removed".to_owned(),
+        (Edited::Paused, _) => "paused".to_owned(),
+        (Edited::Resumed, _) => "resumed".to_owned(),
+        (Edited::Pushed { jid }, _) => format!("pushed as {jid}"),
     }
 }
 

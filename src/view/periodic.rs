@@ -25,6 +25,9 @@ pub(crate) struct PeriodicShown {
     pub(crate) spoilt: Option<String>,
     /// The next ticks.
     pub(crate) next: Vec<String>,
+    /// The first of them, Unix milliseconds.
+    #[serde(skip)]
+    pub(crate) next_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) last: Option<RunShown>,
     pub(crate) pushed: u64,
@@ -80,6 +83,7 @@ impl PeriodicShown {
             entry: None,
             spoilt: None,
             next: Vec::new(),
+            next_ms: None,
             last,
             pushed: run.pushed,
             missed: run.missed,
@@ -90,6 +94,7 @@ impl PeriodicShown {
             Err(error) => shown.spoilt = Some(error.to_string()),
             Ok(entry) => {
                 let mut tick = run.tick.or(row.at).filter(|_| row.at.is_some());
+                shown.next_ms = tick;
                 while let Some(at) = tick.filter(|_| shown.next.len() < CRON_TICKS_SHOWN) {
                     shown.next.push(tick_text(at));
                     tick = first_tick(&entry, at);

@@ -20,12 +20,13 @@ use harness::wait::wait_until;
 use harness::{ConfigFile, Redis, Worker, command, config_file};
 use jiggler_uring::internal;
 
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "",
     "queues",
     "classes",
     "errors",
     "busy",
+    "periodic",
     "retries",
     "scheduled",
     "dead",
@@ -102,7 +103,41 @@ fn fill(redis: &Redis) {
         let jobs: Vec<String> = (0..many).map(|number| job(number, false)).collect();
         redis.push(queue, &jobs);
     }
+    periodic(redis, now);
     past(redis, now as u64 / 3_600, &classes);
+}
+
+/// Periodic jobs: one has run, one failed, one is paused, one is spoilt.
+fn periodic(redis: &Redis, now: f64) {
+    let hour_ago = ((now - 3_600.0) * 1000.0) as i64;
+    let last = |jid: &str| {
+        format!(r#"{{"last":{{"tick":{hour_ago},"at":{hour_ago},"jid":"{jid}"}},"pushed":118,"skipped":2}}"#)
+    };
+    // The job that was first added to the dead set.
+    let dead = format!("{:016x}", 0x0d65_5a18_7e21_4821_u64);
+    for (name, entry, run) in [
+        (
+            "nightly report",
+            r#"{"schedule":"0 3 * * *","zone":"Europe/Berlin","job":"NightlyReport","queue":"reports"}"#,
+            last("gone"),
+        ),
+        (
+            "sweep carts",
+            r#"{"schedule":"@every 90s","job":"SweepCarts","queue":"mail","overlap":"skip"}"#,
+            last(&dead),
+        ),
+        (
+            "invoices",
+            r#"{"schedule":"0 6 L * *","job":"Invoice::Month","queue":"mail","paused":true}"#,
+            "{}".to_owned(),
+        ),
+        ("by hand", "{", "{}".to_owned()),
+    ] {
+        redis.run(&["HSET", "jiggler:uring:cron:entries", name, entry]);
+        redis.run(&["HSET", "jiggler:uring:cron:runs", name, &run]);
+        let at = ((now + 3_000.0) * 1000.0) as i64;
+        redis.run(&["ZADD", "jiggler:uring:cron:ticks", &at.to_string(), name]);
+    }
 }
 
 /// Sixty days of history, with mornings and evenings.

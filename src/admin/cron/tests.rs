@@ -15,7 +15,7 @@ fn run(redis: &OwnRedis, action: &CronAction) -> Result<String, Error> {
 fn add(name: &str, schedule: &str, replaces: bool) -> CronAction {
     let job = NewJob::new("Report", &["x"]).unwrap().queue_named("img").unwrap();
     let entry = CronEntry::new(name, schedule, "Europe/Berlin", job).unwrap();
-    CronAction::Add { entry: Box::new(entry), replaces }
+    CronAction::Edit(name.to_owned(), Edit::Add { entry: Box::new(entry), replaces })
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn an_entry_is_added_shown_paused_run_and_removed() {
     run(&redis, &add("nightly", "0 4 * * *", true)).unwrap();
 
     let name = || "nightly".to_owned();
-    assert_eq!(run(&redis, &CronAction::Pause(name())).unwrap(), "nightly: paused\n");
+    assert_eq!(run(&redis, &CronAction::Edit(name(), Edit::Pause)).unwrap(), "nightly: paused\n");
     let text = run(&redis, &CronAction::List(Format::Text)).unwrap();
     assert!(text.starts_with("nightly: every day at 04:00 Europe/Berlin, paused\n"), "{text}");
     assert!(
@@ -39,9 +39,9 @@ fn an_entry_is_added_shown_paused_run_and_removed() {
         "{text}"
     );
     assert!(text.contains("  last  never; 0 pushed, 0 left out, 0 skipped\n"), "{text}");
-    run(&redis, &CronAction::Resume(name())).unwrap();
+    run(&redis, &CronAction::Edit(name(), Edit::Resume)).unwrap();
 
-    let said = run(&redis, &CronAction::Run(name())).unwrap();
+    let said = run(&redis, &CronAction::Edit(name(), Edit::Run)).unwrap();
     let jobs = redis.strings(&[b"LRANGE", b"jiggler:list:img", b"0", b"-1"]);
     let jid = said.trim_end().strip_prefix("nightly: pushed as ").unwrap();
     assert!(jobs.len() == 1 && jobs[0].contains(jid), "{jobs:?}");
@@ -53,8 +53,12 @@ fn an_entry_is_added_shown_paused_run_and_removed() {
     assert_eq!(entry["entry"]["words"], "every day at 04:00 Europe/Berlin");
     assert_eq!((&entry["last"]["jid"], &entry["last"]["outcome"]), (&jid.into(), &"queued".into()));
 
-    assert_eq!(run(&redis, &CronAction::Remove(name())).unwrap(), "nightly: removed\n");
-    for action in [CronAction::Remove(name()), CronAction::Run(name()), CronAction::Pause(name())] {
+    assert_eq!(run(&redis, &CronAction::Edit(name(), Edit::Remove)).unwrap(), "nightly: removed\n");
+    for action in [
+        CronAction::Edit(name(), Edit::Remove),
+        CronAction::Edit(name(), Edit::Run),
+        CronAction::Edit(name(), Edit::Pause),
+    ] {
         let error = run(&redis, &action).unwrap_err();
         assert_eq!(error.to_string(), "cron nightly: there is none", "{action:?}");
     }
@@ -85,7 +89,7 @@ fn what_is_spoilt_is_shown_with_the_others_and_can_be_replaced() {
     assert!(text.contains("worse: spoilt: the schedule `0 0 30 2 *` never comes"), "{text}");
     assert!(text.contains("good: every hour Europe/Berlin\n"), "{text}");
     run(&redis, &add("worse", "@daily", true)).unwrap();
-    run(&redis, &CronAction::Remove("bad\u{1b}[2J".to_owned())).unwrap();
+    run(&redis, &CronAction::Edit("bad\u{1b}[2J".to_owned(), Edit::Remove)).unwrap();
     assert!(!run(&redis, &CronAction::List(Format::Text)).unwrap().contains("spoilt"));
 }
 
@@ -146,7 +150,7 @@ fn the_summary_counts_periodic_jobs_and_names_the_next() {
         run(&redis, &add(name, "0 3 * * *", false)).unwrap();
     }
     redis.run(&[b"ZADD", b"jiggler:uring:cron:ticks", b"90000", b"first"]);
-    run(&redis, &CronAction::Pause("paused".to_owned())).unwrap();
+    run(&redis, &CronAction::Edit("paused".to_owned(), Edit::Pause)).unwrap();
     redis.run(&[b"ZADD", b"jiggler:uring:cron:ticks", b"80000", b"paused"]);
     redis.run(&[b"HSET", b"jiggler:uring:cron:entries", b"spoilt", b"{"]);
     let (text, json) = seen(60.0).unwrap();

@@ -6,6 +6,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand, builder::Value
 
 use super::enqueue::{json_array, retries};
 use super::value::{job_name, moment, span, usage};
+use crate::acts::periodic::Edit;
 use crate::admin::Format;
 use crate::admin::cron::CronAction;
 use crate::client::NewJob;
@@ -140,16 +141,17 @@ impl CronOrder {
     ) -> Result<Self, clap::Error> {
         let action = match CronArgs::from_arg_matches(matches)?.action {
             CronWord::List { json } => CronAction::List(if json { Format::Json } else { Format::Text }),
-            CronWord::Remove(NameArgs { name }) => CronAction::Remove(name),
-            CronWord::Pause(NameArgs { name }) => CronAction::Pause(name),
-            CronWord::Resume(NameArgs { name }) => CronAction::Resume(name),
-            CronWord::Run(NameArgs { name }) => CronAction::Run(name),
+            CronWord::Remove(NameArgs { name }) => CronAction::Edit(name, Edit::Remove),
+            CronWord::Pause(NameArgs { name }) => CronAction::Edit(name, Edit::Pause),
+            CronWord::Resume(NameArgs { name }) => CronAction::Edit(name, Edit::Resume),
+            CronWord::Run(NameArgs { name }) => CronAction::Edit(name, Edit::Run),
             CronWord::Add(args) => {
                 let replaces = args.replace;
                 let entry = args.entry().map_err(|error| {
                     usage(ErrorKind::InvalidValue, &format!("cannot add this periodic job: {error}"))
                 })?;
-                CronAction::Add { entry: Box::new(entry), replaces }
+                let name = entry.name().to_owned();
+                CronAction::Edit(name, Edit::Add { entry: Box::new(entry), replaces })
             }
         };
         Ok(Self { action, redis_url })

@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::answer::ApiError;
-use super::cron::{names, rows};
 use crate::acts;
 use crate::limits::{CRON_LIST_PAGE, CRON_SUMMARY_MAX, FLEET_QUEUES_MAX, PAGE_PROCESSES_MAX};
 use crate::resp::{self, RedisErrorKind};
 use crate::view::gem_summary::{GemSummary, Periodic};
 use crate::view::member::Members;
 use crate::view::queue::{Pauses, Queues};
-use crate::web::pages::{Desk, DeskError, Open, Patience};
+use crate::web::pages::{Desk, DeskError, Open, Patience, periodic_names, periodic_rows};
 use crate::wire::Realm;
 
 /// How many are not in an answer.
@@ -118,10 +117,10 @@ async fn note(
     open: &mut Open,
     patience: &Patience,
 ) -> Result<(), DeskError> {
-    let names = names(realm, open, patience).await?;
+    let names = periodic_names(realm, open, patience).await?;
     periodic.entries = names.len();
     for page in names[..names.len().min(CRON_SUMMARY_MAX)].chunks(CRON_LIST_PAGE) {
-        periodic.note(&rows(realm, page, open, patience).await?);
+        periodic.note(&periodic_rows(realm, page, open, patience).await?);
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use http_body_util::Full;
 use super::ask::{Ask, AskError};
 use super::desk::Desk;
 use super::frame::{Frame, ICON, Known, Page, SCRIPT, STYLE, Theme, html, sent};
-use super::{act, audit, errors, history, job, jobs, overview, processes, queues, task};
+use super::{act, audit, errors, history, job, jobs, overview, periodic, processes, queues, task};
 use crate::store::entries::{Place, Set};
 use crate::web::access::Who;
 
@@ -123,6 +123,7 @@ impl Visit<'_> {
             Page::Queues => queues::page(self).await?,
             Page::Processes => processes::page(self).await?,
             Page::Busy => processes::busy(self).await?,
+            Page::Periodic => Box::pin(periodic::page(self)).await?,
             Page::Queue => jobs::of_queue(self).await?,
             Page::Retries => jobs::page(self, Place::Set(Set::Retries)).await?,
             Page::Scheduled => jobs::page(self, Place::Set(Set::Scheduled)).await?,

@@ -7,7 +7,8 @@ use http::StatusCode;
 
 use super::answer::{Answer, Visit};
 use super::ask::{AskError, address};
-use super::frame::{Frame, Page, Paging, html};
+use super::frame::{Frame, Page, html};
+use super::paging::Paging;
 use super::task;
 use super::tasks::Task;
 use super::words::{Moment, Text, number};

@@ -27,6 +27,7 @@ use crate::store::operate::DeadSetCaps;
 use crate::store::{audit, cancel};
 use crate::wire::audit::AuditEntry;
 
+mod periodic;
 mod steer;
 
 /// What is to be done, and all that is needed for it.
@@ -138,6 +139,7 @@ impl Work {
             Deed::Clear(queue) => self.clear(&mut link, Place::Queue(queue.clone()), report).await,
             Deed::Steer { uuid, request } => steer::steer(self, &mut link, uuid, *request, report).await,
             Deed::Cancel { jid } => self.cancel(&mut link, jid, report).await,
+            Deed::Periodic { edit, name } => periodic::change(self, &mut link, edit, name, report).await,
         }
     }
 

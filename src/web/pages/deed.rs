@@ -5,14 +5,15 @@ use super::place;
 use super::wanted::Wanted;
 use super::words::{Text, count};
 use crate::acts::pause::Pausable;
-use crate::limits::{JID_BYTES_MAX, JOB_NAME_BYTES_MAX};
+use crate::acts::periodic::Edit;
+use crate::limits::{CRON_NAME_BYTES_MAX, JID_BYTES_MAX, JOB_NAME_BYTES_MAX};
 use crate::store::entries::{Place, Set};
 use crate::store::steer::SteerRequest;
 use crate::web::access::Role;
 use crate::wire::{ListName, QueueName};
 
 /// See the module.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Deed {
     /// To one job, in the first of these places that has it.
     Job { verb: Verb, places: Vec<Place>, id: String },
@@ -28,6 +29,8 @@ pub(super) enum Deed {
     Steer { uuid: String, request: SteerRequest },
     /// A running job is ended.
     Cancel { jid: String },
+    /// A periodic job is changed, or pushed now. Never added.
+    Periodic { edit: Edit, name: String },
 }
 
 /// What is done to jobs.
@@ -46,9 +49,11 @@ enum Word {
     Clear,
     Steer(SteerRequest),
     Cancel,
+    Run,
+    Remove,
 }
 
-const WORDS: [(&str, Word); 9] = [
+const WORDS: [(&str, Word); 11] = [
     ("retry", Word::Jobs(Verb::Retry)),
     ("kill", Word::Jobs(Verb::Kill)),
     ("delete", Word::Jobs(Verb::Delete)),
@@ -58,6 +63,8 @@ const WORDS: [(&str, Word); 9] = [
     ("quiet", Word::Steer(SteerRequest::Quiet)),
     ("stop", Word::Steer(SteerRequest::Stop)),
     ("cancel", Word::Cancel),
+    ("run", Word::Run),
+    ("remove", Word::Remove),
 ];
 
 /// How many jobs it concerns.
@@ -81,7 +88,16 @@ impl Deed {
             let text = ask.text(name).filter(|text| text.len() <= bytes_max);
             text.map(str::to_owned).ok_or_else(|| wrong(name, what))
         };
+        let periodic = |edit| {
+            let name = bounded("periodic", "the name of a periodic job", CRON_NAME_BYTES_MAX)?;
+            Ok(Self::Periodic { edit, name })
+        };
+        let is_periodic = ask.text("periodic").is_some();
         Ok(match word {
+            Word::Pause if is_periodic => periodic(Edit::Pause)?,
+            Word::Resume if is_periodic => periodic(Edit::Resume)?,
+            Word::Run => periodic(Edit::Run)?,
+            Word::Remove => periodic(Edit::Remove)?,
             Word::Jobs(verb) => Self::of_jobs(verb, ask)?,
             Word::Pause => Self::Pause(pausable(ask)?),
             Word::Resume => Self::Resume(pausable(ask)?),
@@ -143,6 +159,7 @@ impl Deed {
             Self::Clear(queue) => all.push(("queue", queue.exact().into_owned())),
             Self::Steer { uuid, .. } => all.push(("process", uuid.clone())),
             Self::Cancel { jid } => all.push(("id", jid.clone())),
+            Self::Periodic { name, .. } => all.push(("periodic", name.clone())),
         }
         all.retain(|(_, value)| !value.is_empty());
         all
@@ -157,6 +174,12 @@ impl Deed {
             Self::Steer { request: SteerRequest::Quiet, .. } => "quiet",
             Self::Steer { .. } => "stop",
             Self::Cancel { .. } => "cancel",
+            Self::Periodic { edit, .. } => match edit {
+                Edit::Pause => "pause",
+                Edit::Resume => "resume",
+                Edit::Run => "run",
+                Edit::Remove | Edit::Add { .. } => "remove",
+            },
         }
     }
 
@@ -167,7 +190,8 @@ impl Deed {
                 Role::Admin
             }
             Self::Steer { request: SteerRequest::Quiet, .. } => Role::Operate,
-            Self::Steer { .. } => Role::Admin,
+            Self::Steer { .. } | Self::Periodic { edit: Edit::Remove | Edit::Add { .. }, .. } => Role::Admin,
+            Self::Periodic { .. } => Role::Operate,
             Self::Job { .. } | Self::All { .. } | Self::Pause(_) | Self::Resume(_) | Self::Cancel { .. } => {
                 Role::Operate
             }
@@ -211,6 +235,9 @@ impl Deed {
             }
             Self::Steer { uuid, .. } => format!("stop process {}", shown(uuid)),
             Self::Cancel { jid } => format!("cancel job {}", shown(jid)),
+            Self::Periodic { name, .. } => {
+                format!("{} periodic job {}", self.word(), Text::cell(name).shown)
+            }
         }
     }
 
@@ -246,6 +273,16 @@ impl Deed {
             Self::Steer { .. } => {
                 "It takes no more jobs, waits for those that it runs up to its own timeout, hands back the rest, and ends."
             }
+            Self::Periodic { edit, .. } => match edit {
+                Edit::Pause => "Its ticks pass without a push until it is resumed; what was pushed runs.",
+                Edit::Resume => "It is pushed again from its next tick on.",
+                Edit::Run => {
+                    "Its job is pushed now, besides its ticks, whether it is paused or its last run lives."
+                }
+                Edit::Remove | Edit::Add { .. } => {
+                    "It is pushed no more. One that code or a configuration file declares comes back when a process starts."
+                }
+            },
             Self::Cancel { .. } => {
                 "The worker that runs it ends it at its next await, and it goes to the dead set. If it has ended by then, \
                  nothing happens."
@@ -266,6 +303,7 @@ impl Deed {
             Self::Clear(queue) => page(&Place::Queue(queue.clone())),
             Self::Steer { .. } => "processes".to_owned(),
             Self::Cancel { .. } => "busy".to_owned(),
+            Self::Periodic { .. } => "periodic".to_owned(),
         }
     }
 }
@@ -354,6 +392,10 @@ mod tests {
             ("do=quiet&process=06c7", Role::Operate, "make process 06c7 quiet"),
             ("do=stop&process=06c7", Role::Admin, "stop process 06c7"),
             ("do=cancel&id=j1", Role::Operate, "cancel job j1"),
+            ("do=run&periodic=nightly", Role::Operate, "run periodic job nightly"),
+            ("do=pause&periodic=nightly", Role::Operate, "pause periodic job nightly"),
+            ("do=resume&periodic=nightly", Role::Operate, "resume periodic job nightly"),
+            ("do=remove&periodic=nightly", Role::Admin, "remove periodic job nightly"),
         ] {
             let deed = read(query).unwrap();
             assert_eq!((deed.role(), &*deed.order(Some(Many::Exactly(31_204)))), (role, order), "{query}");
@@ -366,7 +408,10 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         for (query, said) in [
-            ("", "parameter do: give retry, kill, delete, pause, resume, clear, quiet, stop, cancel"),
+            (
+                "",
+                "parameter do: give retry, kill, delete, pause, resume, clear, quiet, stop, cancel, run, remove",
+            ),
             ("do=dance", "parameter do: give retry"),
             ("do=retry&place=queue&queue=mail&id=j", "a job that waits in a queue runs anyway"),
             ("do=kill&place=dead&id=j", "these jobs are dead already"),
@@ -377,6 +422,8 @@ mod tests {
             ("do=clear", "parameter queue"),
             ("do=stop", "parameter process"),
             ("do=cancel", "parameter id"),
+            ("do=run", "parameter periodic: give the name of a periodic job"),
+            ("do=remove&name=x", "parameter periodic"),
         ] {
             let error = read(query).unwrap_err().to_string();
             assert!(error.contains(said), "{query}: {error}");

@@ -13,7 +13,7 @@ use super::desk::Desk;
 use super::fleet::Seen;
 use super::link::DeskError;
 use super::verdict::{self, Tone};
-use super::words::{Moment, Text, count, number, span};
+use super::words::{Moment, Text, number, span};
 use crate::foreign::Foreign;
 use crate::limits::PAGE_PARAMETER_BYTES_MAX;
 
@@ -46,6 +46,8 @@ pub(super) enum Page {
     HistoryCsv,
     Processes,
     Busy,
+    /// Periodic jobs.
+    Periodic,
     Retries,
     Scheduled,
     Dead,
@@ -122,7 +124,7 @@ impl Known {
 }
 
 impl Page {
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::Overview,
         Self::Queues,
         Self::Queue,
@@ -132,6 +134,7 @@ impl Page {
         Self::HistoryCsv,
         Self::Processes,
         Self::Busy,
+        Self::Periodic,
         Self::Retries,
         Self::Scheduled,
         Self::Dead,
@@ -158,6 +161,7 @@ impl Page {
             Self::HistoryCsv => "history.csv",
             Self::Processes => "processes",
             Self::Busy => "busy",
+            Self::Periodic => "periodic",
             Self::Retries => "retries",
             Self::Scheduled => "scheduled",
             Self::Dead => "dead",
@@ -197,6 +201,7 @@ impl Page {
             Self::History => Some("History"),
             Self::Processes => Some("Processes"),
             Self::Busy => Some("Busy"),
+            Self::Periodic => Some("Periodic"),
             Self::Retries => Some("Retries"),
             Self::Scheduled => Some("Scheduled"),
             Self::Dead => Some("Dead"),
@@ -331,38 +336,6 @@ fn said(trouble: &DeskError, desk: &Desk) -> String {
             format!("Redis has not answered for {}: {why}.", span(away.as_secs_f64()))
         }
         _ => format!("Redis cannot be read: {why}."),
-    }
-}
-
-/// A page of rows: which they are, and where the others are.
-#[derive(Debug, Default)]
-pub(super) struct Paging {
-    /// "1 to 50 of 31,204 jobs".
-    pub(super) said: String,
-    /// The address of the first rows; empty: these are they.
-    pub(super) first: String,
-    /// The address of the next rows; empty: there are none.
-    pub(super) next: String,
-}
-
-impl Paging {
-    /// Rows `skip` to `skip + shown` of `total`.
-    pub(super) fn of(
-        (skip, shown, total): (usize, usize, usize),
-        (one, more): (&str, &str),
-        to: impl Fn(&str) -> String,
-    ) -> Self {
-        let end = skip + shown;
-        let all = count(total as u64, one, more);
-        let said = match shown {
-            0 => all,
-            _ => format!("{} to {} of {all}", number(skip as u64 + 1), number(end as u64)),
-        };
-        Self {
-            said,
-            first: if skip > 0 { to("") } else { String::new() },
-            next: if end < total { to(&end.to_string()) } else { String::new() },
-        }
     }
 }
 

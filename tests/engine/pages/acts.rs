@@ -11,11 +11,11 @@ use crate::harness::wait::{wait_for, wait_until};
 use crate::harness::{ConfigFile, Redis, Worker, config_file};
 
 const READ: &str = "Authorization: Bearer 0f3b6c52a97e41d0\r\n";
-const OPERATE: &str = "Authorization: Bearer 0f3b6c52a97e41d1\r\n";
-const ADMIN: &str = "Authorization: Bearer 0f3b6c52a97e41d2\r\n";
+pub(super) const OPERATE: &str = "Authorization: Bearer 0f3b6c52a97e41d1\r\n";
+pub(super) const ADMIN: &str = "Authorization: Bearer 0f3b6c52a97e41d2\r\n";
 
 /// A file with a token for each role.
-fn roles() -> ConfigFile {
+pub(super) fn roles() -> ConfigFile {
     config_file("0f3b6c52a97e41d0 read\n0f3b6c52a97e41d1 operate\n0f3b6c52a97e41d2 admin\n")
 }
 
@@ -90,7 +90,7 @@ fn done(server: &Worker, query: &str, who: &str) -> String {
 }
 
 #[track_caller]
-fn check(server: &Worker, query: &str, who: &str, said: &str) {
+pub(super) fn check(server: &Worker, query: &str, who: &str, said: &str) {
     let text = done(server, query, who);
     assert!(text.contains(said), "{query}: {text}");
 }
@@ -244,6 +244,7 @@ fn roles_are_checked_where_it_is_asked_and_where_it_is_done() {
         "do=delete&place=queue&queue=mail&id=j",
         "do=clear&queue=mail",
         "do=stop&process=p",
+        "do=remove&periodic=p",
     ];
     let of_operators = [
         "do=retry&place=dead&id=j",
@@ -255,6 +256,9 @@ fn roles_are_checked_where_it_is_asked_and_where_it_is_done() {
         "do=resume&queue=mail",
         "do=quiet&process=p",
         "do=cancel&id=j",
+        "do=run&periodic=p",
+        "do=pause&periodic=p",
+        "do=resume&periodic=p",
     ];
     let before = redis.keys("*");
     let local = alone(&redis, &[]);

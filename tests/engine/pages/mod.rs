@@ -6,6 +6,7 @@ mod api;
 mod hostile;
 mod live;
 mod past;
+mod periodic;
 
 use std::path::Path;
 
@@ -16,7 +17,7 @@ use crate::harness::wait::wait_until;
 use crate::harness::{Redis, Worker, command};
 use crate::internal::limits::{PAGE_EXAMINED_MAX, PAGE_ROWS_MAX};
 
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "/",
     "/queues",
     "/classes",
@@ -24,6 +25,7 @@ const PAGES: [&str; 12] = [
     "/history",
     "/processes",
     "/busy",
+    "/periodic",
     "/retries",
     "/scheduled",
     "/dead",
@@ -138,6 +140,7 @@ fn every_page_is_whole_and_sent_with_what_keeps_browsers_from_more_than_showing_
         ("/queue?queue=mail", "No jobs wait here."),
         ("/processes", "No process."),
         ("/busy", "No running jobs here."),
+        ("/periodic", "No periodic jobs here."),
     ] {
         assert!(page(&web, path).text.contains(said), "{path}");
     }
