@@ -95,5 +95,11 @@ pub const FLEET_AGE_MAX: Duration = Duration::from_secs(2);
 /// Looks of the first answer: the SCAN of a large database continues with the next.
 pub const FLEET_FIRST_LOOKS_MAX: usize = 50;
 
+/// Queues of which one call tells the next job: Redis is busy for some tenths of a millisecond.
+pub const WAITS_QUEUES: usize = 100;
+
+/// Bytes of such a job that are told: a payload without large arguments.
+pub const WAITS_JOB_BYTES: usize = 4096;
+
 /// Queues that are shown one by one, the longest.
 pub const FLEET_QUEUES_MAX: usize = 1_000;

@@ -15,6 +15,7 @@ pub mod recovery;
 pub mod ruby_lists;
 pub mod ruby_pollers;
 pub mod turn;
+pub mod waits;
 // Periodic jobs.
 pub mod cron;
 // The past.

@@ -5,18 +5,22 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::time::Instant;
 
 use thiserror::Error;
 
 use crate::io::permits::Permits;
+use crate::job::Schema;
 use crate::limits::{
-    CONTROL_CHUNK_BYTES, FLEET_AGE_MAX, FLEET_FIRST_LOOKS_MAX, FLEET_QUEUES_MAX, WEB_CONNECTIONS_MAX,
+    CONTROL_CHUNK_BYTES, FLEET_AGE_MAX, FLEET_FIRST_LOOKS_MAX, FLEET_QUEUES_MAX, WAITS_QUEUES,
+    WEB_CONNECTIONS_MAX,
 };
 use crate::net::{self, ConnOptions, Connection};
-use crate::resp::{RedisUrl, ReplyLimits, Requests};
+use crate::resp::{self, RedisErrorKind, RedisUrl, ReplyLimits, Requests};
 use crate::store::survey::{Counts, Scope, Survey, SurveyError};
+use crate::store::waits::{self, NextDue, NextJob};
 use crate::view::member::Member;
 use crate::wire::{Keyspace, paused::Paused};
 
@@ -35,6 +39,9 @@ pub(super) struct FleetFacts {
     pub(super) slots: u64,
     /// Since the look before.
     pub(super) processed_per_s: Option<f64>,
+    pub(super) due: NextDue,
+    /// For each of these queues that has jobs: how long the one that is next has waited, in seconds ([`Next::age_s`]).
+    pub(super) oldest: Vec<(String, f64)>,
 }
 
 /// Why it is not known now.
@@ -59,6 +66,7 @@ pub(super) struct Fleet {
     // Fixed.
     url: RedisUrl,
     keys: Keyspace,
+    schema: Schema,
     client_name: String,
     // Changed by the one that has the turn.
     turns: Permits,
@@ -71,13 +79,35 @@ struct Open {
     survey: Survey,
     /// Jobs processed, and when that was read.
     processed: Option<(Instant, u64)>,
+    /// The job of each queue that is next.
+    nexts: BTreeMap<String, Next>,
+    due: NextDue,
+}
+
+/// The job of a queue that is taken next.
+struct Next {
+    /// Of its bytes, as far as they are told, and their number.
+    print: u64,
+    /// Since when it is known to be next.
+    seen: Instant,
+    /// When it was pushed, by its payload.
+    pushed_at: Option<f64>,
+}
+
+impl Next {
+    /// How long it has waited; where its payload does not say, at least so long as it is known to be next. `now`: Unix time.
+    fn age_s(&self, now: f64) -> f64 {
+        let seen_s = self.seen.elapsed().as_secs_f64();
+        self.pushed_at.map_or(seen_s, |at| (now - at).max(0.0))
+    }
 }
 
 impl Fleet {
-    pub(super) fn new(url: RedisUrl, keys: Keyspace, client_name: String) -> Self {
+    pub(super) fn new(url: RedisUrl, keys: Keyspace, schema: Schema, client_name: String) -> Self {
         Self {
             url,
             keys,
+            schema,
             client_name,
             turns: Permits::new(1, WEB_CONNECTIONS_MAX),
             open: RefCell::default(),
@@ -112,6 +142,7 @@ impl Fleet {
         if let Some(mut open) = open {
             // It may have been closed while nobody asked.
             if open.look(&mut requests).await.is_ok() {
+                open.look_at_next(self.keys, self.schema, &mut requests).await?;
                 let facts = open.facts();
                 return Ok((open, facts));
             }
@@ -123,13 +154,15 @@ impl Fleet {
         };
         let conn = Connection::open(&self.url, &options).await?;
         let survey = Survey::again(Scope::Everything, self.keys);
-        let mut open = Open { conn, survey, processed: None };
+        let mut open =
+            Open { conn, survey, processed: None, nexts: BTreeMap::new(), due: NextDue::default() };
         for _look in 0..FLEET_FIRST_LOOKS_MAX {
             open.look(&mut requests).await?;
             if open.survey.is_complete() {
                 break;
             }
         }
+        open.look_at_next(self.keys, self.schema, &mut requests).await?;
         let facts = open.facts();
         Ok((open, facts))
     }
@@ -144,12 +177,61 @@ impl Open {
         Ok(self.survey.accept(&replies)?)
     }
 
-    fn facts(&mut self) -> FleetFacts {
-        let counts = self.survey.counts();
+    /// Looks which jobs are next, in the queues that are shown. One round trip, of one call for each [`WAITS_QUEUES`].
+    async fn look_at_next(
+        &mut self,
+        keys: Keyspace,
+        schema: Schema,
+        requests: &mut Requests,
+    ) -> Result<(), FleetError> {
+        let queues: Vec<String> = self.longest().into_iter().map(|(name, _)| name).collect();
+        requests.clear();
+        // Without queues, too: the sets are asked for.
+        waits::ask(keys, queues.iter().take(WAITS_QUEUES).map(String::as_str), requests);
+        for more in queues.chunks(WAITS_QUEUES).skip(1) {
+            waits::ask(keys, more.iter().map(String::as_str), requests);
+        }
+        let replies = self.conn.call(requests).await?;
+        let mut before = std::mem::take(&mut self.nexts);
+        let mut names = queues.into_iter();
+        for reply in &replies {
+            let (due, found) = match waits::read(reply) {
+                // A user who may not ask is told less.
+                Err(resp::Error::Redis(error)) if error.kind() == RedisErrorKind::NoPerm => return Ok(()),
+                read => read.map_err(net::Error::from)?,
+            };
+            self.due = due;
+            for (job, name) in found.into_iter().zip(&mut names) {
+                let Some(job) = job else { continue };
+                let print = print(&job);
+                let is_whole = job.size == job.head.len() as u64;
+                let fresh = || Next {
+                    print,
+                    seen: Instant::now(),
+                    pushed_at: schema.time_of(job.head, schema.names().enqueued_at).filter(|_| is_whole),
+                };
+                let known = before.remove(&name).filter(|known| known.print == print);
+                self.nexts.insert(name, known.unwrap_or_else(fresh));
+            }
+        }
+        Ok(())
+    }
+
+    /// The longest queues, longest first.
+    fn longest(&self) -> Vec<(String, u64)> {
         let mut queues: Vec<(String, u64)> = self.survey.queues().collect();
-        let waiting_jobs = queues.iter().map(|(_, jobs)| jobs).sum();
         queues.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
         queues.truncate(FLEET_QUEUES_MAX);
+        queues
+    }
+
+    fn facts(&mut self) -> FleetFacts {
+        let counts = self.survey.counts();
+        let waiting_jobs = self.survey.queues().map(|(_, jobs)| jobs).sum();
+        let queues = self.longest();
+        let at = self.survey.now();
+        let oldest = self.nexts.iter().map(|(name, next)| (name.clone(), next.age_s(at))).collect();
+        let due = self.due;
         let now = Instant::now();
         let before = self.processed.replace((now, counts.processed));
         let processed_per_s = before.map(|(at, processed)| {
@@ -157,8 +239,16 @@ impl Open {
             counts.processed.saturating_sub(processed) as f64 / seconds
         });
         let paused = self.survey.paused().clone();
-        let mut facts =
-            FleetFacts { counts, queues, paused, waiting_jobs, processed_per_s, ..FleetFacts::default() };
+        let mut facts = FleetFacts {
+            counts,
+            queues,
+            paused,
+            waiting_jobs,
+            processed_per_s,
+            due,
+            oldest,
+            ..FleetFacts::default()
+        };
         for (_, process) in self.survey.processes() {
             let member = Member::of(process);
             if member.died_at.is_none() {
@@ -169,6 +259,13 @@ impl Open {
         }
         facts
     }
+}
+
+/// Tells one job from another.
+fn print(job: &NextJob<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (job.head, job.size).hash(&mut hasher);
+    hasher.finish()
 }
 
 impl FleetFacts {
@@ -196,19 +293,27 @@ mod tests {
         for _ in 0..3 {
             redis.run(&[b"LPUSH", keys.queue("long").as_bytes(), b"x", b"y"]);
         }
-        redis.run(&[b"LPUSH", keys.queue("short").as_bytes(), b"x"]);
+        redis.run(&[b"LPUSH", keys.queue("short").as_bytes(), br#"{"name":"J","enqueued_at":9.5}"#]);
+        redis.run(&[b"ZADD", keys.names().retries.as_bytes(), b"9.5", b"x"]);
         redis.run(&[b"ZADD", keys.names().dead.as_bytes(), b"1", b"x"]);
         redis.run(&[b"SET", keys.names().processed.as_bytes(), b"7"]);
         let heartbeat = "jiggler:svr:d8625f8721eb:3:25:default:1:1795299901:8066:vm";
         redis.run(&[b"SET", heartbeat.as_bytes(), br#"{"heartbeat":1.5,"rss":7,"current_jobs":{}}"#]);
         block_on(async {
-            let fleet = Fleet::new(redis.url(), keys, "jiggler-uring:test:web".to_owned());
+            let fleet = Fleet::new(redis.url(), keys, Schema::Jiggler, "jiggler-uring:test:web".to_owned());
             let facts = fleet.look().await.unwrap();
             assert_eq!(facts.queues, [("long".to_owned(), 6), ("short".to_owned(), 1)]);
             assert_eq!((facts.waiting_jobs, facts.counts.dead_jobs, facts.counts.processed), (7, 1, 7));
             assert_eq!((facts.slots, facts.phases["running"]), (3, 1));
             assert_eq!(facts.drain_s(), None, "no rate is known yet");
+            assert_eq!(facts.due, NextDue { retries: Some(9.5), scheduled: None });
+            let ages: BTreeMap<&str, f64> = facts.oldest.iter().map(|(name, age)| (&**name, *age)).collect();
+            assert!((1e9..3e9).contains(&ages["short"]) && ages["long"] < 60.0, "{ages:?}");
             assert!(Rc::ptr_eq(&facts, &fleet.look().await.unwrap()), "what is known is shown again");
+            // The same job is next at a later look: it has waited at least since then.
+            fleet.seen.replace(None);
+            let later = fleet.look().await.unwrap();
+            assert!(later.oldest[0].1 > facts.oldest[0].1, "{:?}", later.oldest);
             fleet.seen.replace(None);
             redis.run(&[b"CLIENT", b"KILL", b"TYPE", b"normal", b"SKIPME", b"yes"]);
             redis.run(&[b"DEL", keys.queue("long").as_bytes(), keys.queue("short").as_bytes()]);

@@ -70,7 +70,7 @@ impl State {
             worker,
             desk: Rc::new(Desk::new(url.clone(), keys, schema, client_name.clone())),
             live: Rc::default(),
-            fleet: Fleet::new(url, keys, client_name),
+            fleet: Fleet::new(url, keys, schema, client_name),
             awake: Awake::new(Instant::now()),
             kept: Kept::default(),
             turns: Permits::new(1, WEB_CONNECTIONS_MAX),

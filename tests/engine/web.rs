@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::http::{ask, get};
 use crate::harness::proxy::{Fate, Proxy};
-use crate::harness::redis::DEAD;
+use crate::harness::redis::{DEAD, SCHEDULED};
 use crate::harness::wait::{wait_for, wait_until};
 use crate::harness::{Redis, Worker, command, config_file, json, output_of};
 use crate::internal::limits::{WEB_CONNECTIONS_MAX, WEB_EXCHANGE_TIMEOUT};
@@ -119,6 +119,7 @@ fn the_fleet_is_shown_where_it_is_asked_for_and_by_a_server_alone() {
     let redis = Redis::start();
     let worker = start(&redis, &["-q", "default"]);
     redis.push("elsewhere", &["a", "b", "c"]);
+    redis.run(&["ZADD", SCHEDULED, "4000000000.5", "x"]);
     wait_until("the heartbeat is written", || !redis.keys("jiggler:svr:*").is_empty());
     let alone = Worker::spawn(command(Path::new(env!("CARGO_BIN_EXE_jiggler-uring"))).args([
         "web",
@@ -138,10 +139,12 @@ fn the_fleet_is_shown_where_it_is_asked_for_and_by_a_server_alone() {
             r#"jiggler_fleet_paused{what="class",name="Noop"} 1.0"#,
             r#"jiggler_fleet_processes{phase="running"} 1.0"#,
             "jiggler_fleet_up 1.0",
+            r#"jiggler_fleet_next_due_timestamp_seconds{set="scheduled"} 4000000000.5"#,
             "jiggler_fleet_slots 10.0",
         ] {
             assert!(body.lines().any(|found| found == line), "{line} is not in\n{body}");
         }
+        assert!(body.contains(r#"jiggler_fleet_queue_oldest_seconds{queue="elsewhere"} "#), "{body}");
     }
     assert!(!alone.get("/metrics").body.contains("jiggler_shard"));
     assert_eq!((alone.get("/health/live").status, alone.get("/health/ready").status), (200, 200));

@@ -92,9 +92,11 @@ families! {
     IDLE: Gauge "jiggler_shard_idle_seconds" ["shard"] "Time since a shard last turned: above a second a job holds its core";
     FLEET_UP: Gauge "jiggler_fleet_up" [] "Whether the state of the fleet could be read";
     FLEET_QUEUE: Gauge "jiggler_fleet_queue_jobs" ["queue"] "Jobs that wait in a queue; the 1,000 longest";
+    FLEET_OLDEST: Gauge "jiggler_fleet_queue_oldest_seconds" ["queue"] "Age of the job that is taken next, by the time in its payload; without one, how long it has been next since somebody asks";
     FLEET_PAUSED: Gauge "jiggler_fleet_paused" ["what", "name"] "1 for each queue and class that is paused in the whole fleet";
     FLEET_WAITING: Gauge "jiggler_fleet_waiting_jobs" [] "Jobs that wait in all queues";
     FLEET_SET: Gauge "jiggler_fleet_set_jobs" ["set"] "Jobs in a set: retries, scheduled or dead";
+    FLEET_DUE: Gauge "jiggler_fleet_next_due_timestamp_seconds" ["set"] "When the first job of a set is due, Unix time; absent if it is empty";
     FLEET_PROCESSED: Counter "jiggler_fleet_processed_jobs" [] "Jobs that ran in the whole fleet, as Redis counts them";
     FLEET_FAILED: Counter "jiggler_fleet_failed_jobs" [] "Those that failed";
     FLEET_PROCESSES: Gauge "jiggler_fleet_processes" ["phase"] "Processes: running, quiet, stopping or dead";

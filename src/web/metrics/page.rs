@@ -210,6 +210,8 @@ fn write_fleet(facts: &FleetFacts, out: &mut Out<'_>) -> fmt::Result {
     out.gauge(&families::FLEET_UP, [(NONE, 1.0)])?;
     let queues = facts.queues.iter().map(|(queue, jobs)| ([("queue", &**queue)], *jobs as f64));
     out.gauge(&families::FLEET_QUEUE, queues)?;
+    let oldest = facts.oldest.iter().map(|(queue, age_s)| ([("queue", &**queue)], *age_s));
+    out.gauge(&families::FLEET_OLDEST, oldest)?;
     let paused = [("queue", &facts.paused.queues), ("class", &facts.paused.classes)];
     let paused = paused.into_iter().flat_map(|(what, pauses)| {
         pauses.keys().map(move |name| ([("what", what), ("name", name.as_str())], 1.0))
@@ -219,6 +221,9 @@ fn write_fleet(facts: &FleetFacts, out: &mut Out<'_>) -> fmt::Result {
     let sets =
         [("retries", counts.retry_jobs), ("scheduled", counts.scheduled_jobs), ("dead", counts.dead_jobs)];
     out.gauge(&families::FLEET_SET, sets.map(|(set, jobs)| ([("set", set)], jobs as f64)))?;
+    let due = [("retries", facts.due.retries), ("scheduled", facts.due.scheduled)];
+    let due = due.into_iter().filter_map(|(set, at)| Some(([("set", set)], at?)));
+    out.gauge(&families::FLEET_DUE, due)?;
     out.counter(&families::FLEET_PROCESSED, [(NONE, counts.processed)])?;
     out.counter(&families::FLEET_FAILED, [(NONE, counts.failures)])?;
     let phases = facts.phases.iter().map(|(phase, count)| ([("phase", &**phase)], *count as f64));

@@ -8,6 +8,7 @@ use super::page::{Page, ProcessPart, ShardPart};
 use super::*;
 use crate::stats::{LifePhase, LiveRow, Outcome};
 use crate::store::survey::Counts;
+use crate::store::waits::NextDue;
 use crate::web::counts::Rows;
 use crate::web::fleet::FleetFacts;
 use crate::wire::paused::{Pause, Paused};
@@ -46,6 +47,8 @@ fn page(rows: Rows) -> Page {
         running_jobs: 3,
         slots: 20,
         processed_per_s: Some(6.0),
+        due: NextDue { retries: Some(9.5), scheduled: None },
+        oldest: vec![("img \"x\"".to_owned(), 7.25)],
     };
     Page {
         version: "0.1.0",
@@ -119,6 +122,8 @@ fn jobs_are_written_by_queue_class_and_outcome() {
         r#"jiggler_fleet_paused{what="queue",name="img \"x\""} 1.0"#,
         r#"jiggler_fleet_paused{what="class",name="Charge"} 1.0"#,
         "jiggler_fleet_drain_seconds 2.0",
+        r#"jiggler_fleet_queue_oldest_seconds{queue="img \"x\""} 7.25"#,
+        r#"jiggler_fleet_next_due_timestamp_seconds{set="retries"} 9.5"#,
         "jiggler_recovered_jobs_total 4",
         "# TYPE jiggler_jobs_total counter",
     ] {

@@ -326,11 +326,12 @@ pub(super) fn cases() -> Vec<Case> {
             ..Case::of(Script::Forget, "forget")
         },
     ]);
-    let by_text: [(&'static str, &str); 4] = [
+    let by_text: [(&'static str, &str); 5] = [
         ("adopt", include_str!("../../../src/store/scripts/adopt.lua")),
         ("outbox", include_str!("../../../src/store/scripts/outbox.lua")),
         ("ruby_lead", include_str!("../../../src/store/scripts/ruby_lead.lua")),
         ("ruby_rescue", include_str!("../../../src/store/scripts/ruby_rescue.lua")),
+        ("waits", include_str!("../../../src/store/scripts/waits.lua")),
     ];
     for (name, source) in by_text {
         let case = Case::from(name, source.to_owned());
@@ -347,6 +348,13 @@ pub(super) fn cases() -> Vec<Case> {
                 keys: "qa marker",
                 args: "60 3 '' A1 4 '' A2 5 '' A3",
                 jobs: &["A1"],
+                ..case
+            },
+            "waits" => Case {
+                before: &["LPUSH qa A1 A2", "ZADD retries 5 A3"],
+                keys: "retries scheduled qa",
+                args: "100",
+                jobs: &["A1", "A2", "A3"],
                 ..case
             },
             "ruby_lead" => Case {
