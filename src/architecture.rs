@@ -71,7 +71,7 @@
 //! | 3 store | `store` | every Redis command and script |
 //! | 2 transport | `net`: `conn` `blocking` `tokio_conn`, TLS, sentinels, cluster; `timeout` | sockets; limited waits |
 //! | 1 formats | `job` `wire` `resp` | bytes in, values out: no socket, no clock |
-//! | 0 base | `limits` `time` `ids` `stats` `shutdown` `event` `foreign` `small_file` | |
+//! | 0 base | `limits` `time` `ids` `stats` `shutdown` `event` `foreign` `small_file` `balance` | the last: slots |
 //!
 //! # Words
 //!
@@ -91,6 +91,7 @@
 //! | tally | what a shard counts by queue and class: outcomes, run times, waits |
 //! | hand, read-ahead | jobs that a shard has and has not started; how many it may have (P8) |
 //! | rota | the order in which a turn serves the queues, and how many jobs it takes of each |
+//! | assignment, cap | how many slots a process gives each queue; how many of them one shard has (`balance`) |
 //! | pause | an operator's order that nothing of a queue, or of a class, starts: one key, and a bell for the fleet |
 //! | waiter | the connection that blocks in Redis for one queue while its shard is idle |
 //! | lease, fence, reaper | a process's claim to its jobs; the mark that ends it; what puts the jobs of the dead back |

@@ -281,6 +281,7 @@
 extern crate self as jiggler_uring;
 
 // L0 base
+mod balance;
 mod event;
 mod foreign;
 mod ids;
@@ -331,12 +332,11 @@ pub mod logging;
 mod server;
 pub mod testing;
 
-/// The internals, for this project's own load generator, benches, tests and fuzzers. They come without any promise: what a
-/// program needs is public elsewhere.
+/// The internals, for this project's own load generator, benches, tests and fuzzers: without any promise.
 #[doc(hidden)]
 pub mod internal {
+    pub use crate::balance::*;
     pub use crate::shard::Dispatch;
-
     pub mod cli {
         pub use crate::cli::*;
     }

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+mod balance;
 mod clients;
 mod cron;
 mod fleet;
@@ -23,6 +24,7 @@ mod stop;
 mod unknown;
 mod web;
 
+pub use balance::*;
 pub use clients::*;
 pub use cron::*;
 pub use fleet::*;

@@ -24,6 +24,7 @@ use source::Source;
 /// The layer of each module; the longest prefix counts. A module imports its own layer and lower ones.
 const LAYERS: &[(&str, u8)] = &[
     // L0 base
+    ("balance", 0),
     ("event", 0),
     ("foreign", 0),
     ("small_file", 0),

@@ -1,0 +1,50 @@
+//! Slots by queue: how many of its slots a process gives to each of its queues, and why.
+//!
+//! Pure: it is told how long the queues are, how long their jobs take and what other processes give them, and answers with
+//! an assignment and its reasons. It has no clock, knows no connection, and one look is one call.
+//!
+//! `even` divides the slots evenly. `adaptive` is the case study's "adaptive and successive" algorithm without its faults:
+//! every queue keeps one slot, the rest is given by what waits; but what waits is measured in seconds of work, parts of
+//! slots go to the largest remainder, so that they always add up, and a slot moves only for a reason that lasts
+//! ([`Balancer`]). A queue may have a minimum, a maximum, and a target: within how many seconds its jobs are to start.
+//!
+//! With fewer slots than queues no queue can keep one: those with jobs take turns, look by look, and those without get none,
+//! because the next look sees when that changes.
+
+mod apportion;
+mod balancer;
+mod reason;
+mod spread;
+
+pub use balancer::{Balancer, Given, Rule};
+pub use reason::Reason;
+pub use spread::Spread;
+
+/// What a queue is allowed, as its operator writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Wish {
+    /// Slots it keeps, however little waits; below 1 counts as 1.
+    pub slots_min: usize,
+    /// Slots it never exceeds; `None`: all of them.
+    pub slots_max: Option<usize>,
+    /// Seconds within which its jobs are to start.
+    pub target_s: Option<f64>,
+}
+
+/// What is known of a queue at one look.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct QueueNow {
+    /// Jobs that wait in it.
+    pub length: u64,
+    /// Its jobs that hold a slot of this process.
+    pub running: usize,
+    /// Seconds that one of its jobs takes, as measured; `None` before the first has ended.
+    pub run_s: Option<f64>,
+    /// Whether operators have paused it.
+    pub is_paused: bool,
+    /// Slots that other processes give it.
+    pub slots_elsewhere: usize,
+}
+
+#[cfg(test)]
+mod tests;
