@@ -103,7 +103,8 @@
 //! | duty | what control does in one realm |
 //! | held | what waits because one key is spoilt, while everything else keeps running |
 //! | figures | what a process publishes about itself, in addition to the heartbeat that Ruby reads |
-//! | survey | one look at all keys of a fleet; `view` has its models |
+//! | survey | one look at a fleet; `view` has its models |
+//! | register | sets that name the queues and processes there are, so that a survey need not walk over all keys |
 //! | history, slice, grain | what is kept of the past; a minute, an hour or a day of it; which of the three |
 //! | act | what an operator does, as steps that need no connection (`acts`) |
 //! | poison | a job that was in flight at four deaths |
@@ -206,7 +207,10 @@
 //!   page with a payload of many megabytes takes the web thread up to a second, in which nothing else is answered. Bytes
 //!   that are no job are hidden as a whole if they speak of a secret; an error's message is shown whatever it says.
 //! - How long a job waited in its queue is not measured: no payload says when it was pushed. Metrics and pages of
-//!   the fleet are not shown for a Redis Cluster, and find queues and processes by SCAN, page by page.
+//!   the fleet are not shown for a Redis Cluster.
+//! - In a database of more than a thousand keys, a queue or process that only Ruby programs have made is shown once the walk
+//!   of a worker has come across it: minutes, or an hour where no worker of ours runs; `--look` finds it at once. A Redis
+//!   Cluster has no register, so every look walks over all keys of each node.
 //! - In a Redis Cluster: while a queue's slot is being moved nothing of that queue runs, and what ended meanwhile is acked
 //!   afterwards. `retry` copies a job that names another queue than that of its set and then removes it; if it is
 //!   interrupted in between, the job is in both. `prune` goes from queue to queue, so an interrupted one has pruned some of

@@ -1,5 +1,7 @@
 //! Visits every server there is: the one of a url, or in a Redis Cluster each primary, one after the other.
 
+use std::io::{self, Write};
+
 use super::{database::Database, error::Error, paused};
 use crate::{
     limits::CLUSTER_PRIMARIES_MAX,
@@ -9,7 +11,7 @@ use crate::{
         cluster::{question, read_slots},
     },
     resp::{Place, encode::Requests, url::RedisUrl},
-    store::survey::{Scope, Summary, Survey},
+    store::survey::{Scope, Summary, Survey, WalkReason},
 };
 
 /// A url for each server: primaries in the order of their slots. A cluster is queried in one round trip.
@@ -44,10 +46,36 @@ pub(super) fn each(url: &RedisUrl, options: &BlockingOptions) -> Result<Vec<Redi
 /// # Errors
 /// [`Error::Connect`], [`Error::Survey`].
 pub(super) fn survey(db: &Database, scope: Scope) -> Result<Summary, Error> {
+    survey_by(db, scope, Lookup::Register)
+}
+
+/// Where to look for queues and processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    /// In the register, if somebody has filled it.
+    Register,
+    /// Among all keys of the database, however many there are.
+    AllKeys,
+}
+
+impl Lookup {
+    /// The one for commands that may be told to look.
+    pub(crate) const fn of(look: bool) -> Self {
+        if look { Self::AllKeys } else { Self::Register }
+    }
+}
+
+/// The same, looking where it is told to.
+///
+/// # Errors
+/// [`Error::Connect`], [`Error::Survey`].
+pub(super) fn survey_by(db: &Database, scope: Scope, lookup: Lookup) -> Result<Summary, Error> {
     let mut whole = Summary::default();
     for node in each(&db.url, &BlockingOptions::default())? {
         let mut conn = BlockingConnection::connect(&node)?;
-        let found = read(&mut conn, Survey::once(scope, db.keys))?;
+        let survey = Survey::once(scope, db.keys);
+        let survey = if lookup == Lookup::AllKeys { survey.through_all_keys() } else { survey };
+        let found = read(&mut conn, survey)?;
         if !db.keys.is_cluster() {
             return Ok(found);
         }
@@ -61,8 +89,31 @@ pub(super) fn survey(db: &Database, scope: Scope) -> Result<Summary, Error> {
 
 /// Surveys one server until everything has been read.
 pub(super) fn read(conn: &mut BlockingConnection, mut survey: Survey) -> Result<Summary, Error> {
-    while look(conn, &mut survey)? {}
+    let mut has_told = false;
+    while look(conn, &mut survey)? {
+        if !has_told && let Some(note) = survey.walks().and_then(note_of) {
+            has_told = true;
+            // Whether anybody reads it changes nothing.
+            let _ = writeln!(io::stderr(), "note: {note}");
+        }
+    }
     Ok(survey.finish())
+}
+
+/// What to say while all keys are looked through, unless that was asked for.
+fn note_of(reason: WalkReason<'_>) -> Option<String> {
+    match reason {
+        WalkReason::Asked => None,
+        WalkReason::First => Some(
+            "nobody has noted yet which queues and processes this database has, so all its keys are looked through once; \
+             the next command need not"
+                .to_owned(),
+        ),
+        WalkReason::Unreadable(error) => Some(format!(
+            "the register of queues and processes cannot be read ({error}), so all keys are looked through; delete that key \
+             or grant that right, and the next command need not"
+        )),
+    }
 }
 
 /// One look: one round trip. `false` if everything has been read, and nothing was sent.

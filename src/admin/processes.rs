@@ -1,7 +1,7 @@
-//! `jiggler-uring processes [--json]`: which processes work on this Redis, and the state of each.
+//! `jiggler-uring processes [--json] [--look]`: which processes work on this Redis, and the state of each.
 //!
-//! As many round trips as the SCAN for heartbeats takes pages, and two commands for each hundred processes; queues are not
-//! examined. The JSON is one object whose `processes` is a list, so that it can grow.
+//! Two round trips, and two commands for each hundred processes, where the register names them; queues are not examined. The
+//! JSON is one object whose `processes` is a list, so that it can grow.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use super::{
     database::Database,
     error::Error,
     format::{Format, write_json},
-    nodes,
+    nodes::{self, Lookup},
     table::{self, Align},
 };
 use crate::store::survey::Scope;
@@ -20,8 +20,13 @@ use crate::view::span::span;
 ///
 /// # Errors
 /// [`Error::Connect`], [`Error::Survey`], [`Error::Output`].
-pub(crate) fn processes(db: &Database, format: Format, out: &mut dyn Write) -> Result<(), Error> {
-    let summary = nodes::survey(db, Scope::Processes)?;
+pub(crate) fn processes(
+    db: &Database,
+    lookup: Lookup,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let summary = nodes::survey_by(db, Scope::Processes, lookup)?;
     let members = Members::of(&summary);
     match format {
         Format::Text => write_text(&members.processes, summary.at, out),

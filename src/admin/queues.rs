@@ -1,4 +1,4 @@
-//! `jiggler-uring queues [--json]`: the queues, how many jobs wait in each, and how many processes serve it.
+//! `jiggler-uring queues [--json] [--look]`: the queues, how many jobs wait in each, and how many processes serve it.
 //!
 //! As JSON one object is written: `queues`, a list of `name`, `jobs`, `processes`, and for a paused one `paused` (`at`,
 //! `by`, `why`, `until`); and `paused_classes`, if there are any. A name is written as commands take it
@@ -10,7 +10,7 @@ use super::{
     database::Database,
     error::Error,
     format::{Format, write_json},
-    nodes,
+    nodes::{self, Lookup},
     pause::write_classes,
     table::{self, Align},
 };
@@ -25,8 +25,13 @@ use crate::{
 ///
 /// # Errors
 /// [`Error::Connect`], [`Error::Survey`], [`Error::Output`].
-pub(crate) fn queues(db: &Database, format: Format, out: &mut dyn Write) -> Result<(), Error> {
-    let summary = nodes::survey(db, Scope::Everything)?;
+pub(crate) fn queues(
+    db: &Database,
+    lookup: Lookup,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let summary = nodes::survey_by(db, Scope::Everything, lookup)?;
     let shown = Queues::of(&summary);
     let queues = &shown.queues;
     if format == Format::Json {
@@ -81,7 +86,7 @@ mod tests {
         let redis = OwnRedis::start();
         let show = |format| {
             let mut out = Vec::new();
-            queues(&database(&redis), format, &mut out).unwrap();
+            queues(&database(&redis), Lookup::Register, format, &mut out).unwrap();
             String::from_utf8(out).unwrap()
         };
         assert_eq!(show(Format::Text), "no jobs wait in any queue, and no process serves one\n");
@@ -126,7 +131,7 @@ mod tests {
             }
             let shown = |format| {
                 let mut out = Vec::new();
-                queues(&db, format, &mut out).unwrap();
+                queues(&db, Lookup::Register, format, &mut out).unwrap();
                 String::from_utf8(out).unwrap()
             };
             let json: serde_json::Value = serde_json::from_str(&shown(Format::Json)).unwrap();

@@ -1,4 +1,4 @@
-//! `jiggler-uring summary [--json]`.
+//! `jiggler-uring summary [--json] [--look]`.
 
 use std::io::Write;
 
@@ -7,7 +7,7 @@ use super::{
     database::Database,
     error::Error,
     format::{Format, write_json},
-    nodes,
+    nodes::{self, Lookup},
     pause::write_classes,
     table::{self, Align, printable},
 };
@@ -26,8 +26,13 @@ use crate::{
 ///
 /// # Errors
 /// [`Error::Connect`], [`Error::Survey`], [`Error::Output`].
-pub(crate) fn summary(db: &Database, format: Format, out: &mut dyn Write) -> Result<(), Error> {
-    let summary = nodes::survey(db, Scope::Everything)?;
+pub(crate) fn summary(
+    db: &Database,
+    lookup: Lookup,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let summary = nodes::survey_by(db, Scope::Everything, lookup)?;
     let periodic = overview(db, &summary.periodic)?;
     match format {
         Format::Text => write_text(&summary, periodic.as_ref(), summary.at, out),

@@ -21,6 +21,8 @@ use crate::{
 pub enum ProcessOrder {
     /// List the processes.
     Processes {
+        /// All keys of the database are looked through.
+        look: bool,
         /// One JSON object instead of a table.
         json: bool,
         /// Where Redis is; for `None` see `embedded`.
@@ -78,6 +80,9 @@ struct ProcessesArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Look through all keys of the database, for Ruby processes that no worker has come across yet
+    #[arg(long)]
+    look: bool,
 }
 
 /// Watch queues, rates, processes and running jobs in the terminal
@@ -240,10 +245,10 @@ pub(super) fn parse(matches: &ArgMatches, load: Load<'_>) -> Result<Option<Invoc
     let Some((word, matches)) = matches.subcommand() else { return Ok(None) };
     let Some(name) = Name::ALL.into_iter().find(|name| name.as_str() == word) else { return Ok(None) };
     let order = match name {
-        Name::Processes => ProcessOrder::Processes {
-            json: ProcessesArgs::from_arg_matches(matches)?.json,
-            redis_url: load(matches)?.redis_url,
-        },
+        Name::Processes => {
+            let ProcessesArgs { json, look } = ProcessesArgs::from_arg_matches(matches)?;
+            ProcessOrder::Processes { json, look, redis_url: load(matches)?.redis_url }
+        }
         Name::Top => {
             let TopArgs { interval, once, json } = TopArgs::from_arg_matches(matches)?;
             let view = match (json, once) {
@@ -406,7 +411,10 @@ mod tests {
 
     #[test]
     fn the_others_take_what_they_need_and_no_more() {
-        assert_eq!(order("processes --json"), Ok(ProcessOrder::Processes { json: true, redis_url: None }));
+        assert_eq!(
+            order("processes --json --look"),
+            Ok(ProcessOrder::Processes { json: true, look: true, redis_url: None })
+        );
         let top =
             |view, ms| Ok(ProcessOrder::Top { view, interval: Duration::from_millis(ms), redis_url: None });
         assert_eq!(order("top"), top(TopView::Live, 1_000));

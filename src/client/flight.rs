@@ -50,6 +50,8 @@ impl<'l> Flight<'l> {
         }
         self.requests.clear();
         batch.write(self.when, self.link.keys(), self.requests);
+        let named = batch.queues().map(|queue| self.link.name(queue, self.requests)).sum();
+        batch.note_more(named);
         // Only while no replies are owed: replacing the connection would lose them.
         let opened = if self.sent.is_empty() { self.link.open() } else { Ok(()) };
         match opened.and_then(|()| self.link.send(self.requests)) {

@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use super::Error;
 use super::error::same;
+use super::registered::Registered;
 use super::router::{Failure, Router, Wire};
 use super::spelling::Spelling;
 use crate::job::Schema;
@@ -63,6 +64,8 @@ struct State {
     conn: RefCell<Option<(Connection, Instant)>>,
     /// In a cluster, the connections to its nodes, used instead of that one.
     router: RefCell<Option<Router<Connection>>>,
+    /// What the register of the server was told over this connection.
+    registered: RefCell<Registered>,
     /// Whether a task is running.
     at_work: Cell<bool>,
 }
@@ -159,6 +162,7 @@ impl Line {
             crowd: RefCell::default(),
             conn: RefCell::default(),
             router: RefCell::default(),
+            registered: RefCell::default(),
             at_work: Cell::new(false),
         }))
     }
@@ -260,6 +264,7 @@ impl State {
         };
         let mut requests = Requests::new();
         orders.iter().for_each(|(order, _)| order.write(self.spelling.keys, &mut requests));
+        let named = self.name(&orders, &mut requests);
         let mut failure = conn.send(&requests).await.err();
         for (order, arrival) in orders {
             let result = match &failure {
@@ -275,9 +280,25 @@ impl State {
             };
             tell(arrival, result);
         }
+        for _reply in 0..named {
+            if failure.is_none() {
+                failure = conn.reply().await.err();
+            }
+        }
         if failure.is_none() {
             *self.conn.borrow_mut() = Some((conn, Instant::now()));
         }
+    }
+
+    /// Appends what names the queues of these pushes. Returns how many replies follow theirs.
+    fn name(&self, orders: &VecDeque<(Order, Option<Rc<Arrival>>)>, requests: &mut Requests) -> usize {
+        let (Clock::Own(clock) | Clock::Kept(clock)) = &self.clock;
+        let mut registered = self.registered.borrow_mut();
+        let queues = orders.iter().filter_map(|(order, _)| match order {
+            Order::Push { queue, .. } => Some(queue),
+            Order::Report { .. } | Order::Time { .. } => None,
+        });
+        queues.map(|queue| registered.name(self.spelling.keys, queue, || clock.now(), requests)).sum()
     }
 
     /// The same over the connections to the nodes involved.
@@ -321,6 +342,7 @@ impl State {
                 return Ok(conn);
             }
         }
+        self.registered.borrow_mut().forget();
         if let Clock::Own(clock) = &self.clock {
             // Another server may answer from now on.
             clock.mistrust();

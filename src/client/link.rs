@@ -11,6 +11,7 @@ use futures_lite::future::block_on;
 
 use super::Error;
 use super::reckoning;
+use super::registered::Registered;
 use super::router::{Router, Wire};
 use super::spelling::Spelling;
 use crate::job::Schema;
@@ -20,7 +21,7 @@ use crate::net::blocking::{BlockingConnection, BlockingOptions};
 use crate::resp::{Reply, Requests, url::RedisUrl};
 use crate::store::enqueue;
 use crate::time::RedisClock;
-use crate::wire::Keyspace;
+use crate::wire::{Keyspace, QueueName};
 
 /// Where to connect, and the connection once there is one.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub(super) struct Link {
     heard: VecDeque<Reply>,
     /// The server's.
     clock: Arc<RedisClock>,
+    /// What its register was told over this connection.
+    registered: Registered,
 }
 
 impl Wire for BlockingConnection {
@@ -57,7 +60,16 @@ impl Link {
     /// Connects at the first call.
     pub(super) fn new(spelling: Spelling, url: RedisUrl, options: BlockingOptions) -> Self {
         let router = url.is_cluster().then(|| Router::new(url.clone(), options.clone()));
-        Self { spelling, url, options, conn: None, router, heard: VecDeque::new(), clock: Arc::default() }
+        Self {
+            spelling,
+            url,
+            options,
+            conn: None,
+            router,
+            heard: VecDeque::new(),
+            clock: Arc::default(),
+            registered: Registered::default(),
+        }
     }
 
     /// Writes so from now on.
@@ -139,6 +151,7 @@ impl Link {
             Some(conn) => conn,
             None => {
                 self.clock.mistrust();
+                self.registered.forget();
                 BlockingConnection::connect_with(&self.url, &self.options).map_err(Error::Connect)?
             }
         };
@@ -182,6 +195,19 @@ impl Link {
         let replies = conn.receive(count).map_err(Error::of_call)?;
         *answered_at = Instant::now();
         Ok(replies)
+    }
+
+    /// Appends, behind pushes to a queue, what names it, unless it was named lately. Returns how many replies follow theirs.
+    pub(super) fn name(&mut self, queue: &QueueName, requests: &mut Requests) -> usize {
+        let Self { registered, clock, spelling, .. } = self;
+        registered.name(spelling.keys, queue, || clock.now(), requests)
+    }
+
+    /// Sends commands and returns the first reply, unless that is an error.
+    pub(super) fn call_first(&mut self, requests: &Requests) -> Result<Reply, Error> {
+        // There are as many replies as commands, or an error.
+        let first = self.call(requests)?.into_iter().next().ok_or(Error::Lost(net::Error::Closed))?;
+        first.into_result().map_err(Error::of_call)
     }
 
     /// Sends one command and returns its reply, unless that is an error.

@@ -14,6 +14,7 @@ mod journal_error;
 mod link;
 mod payload;
 mod reckoning;
+mod registered;
 mod router;
 // Bulks.
 mod flight;
@@ -250,7 +251,8 @@ impl Client {
         let push = enqueue::Push { keys: self.link.keys(), queue: &queue, when };
         self.requests.clear();
         push.one(&self.payload, &mut self.requests);
-        when.read(&self.link.call_one(&self.requests)?).map_err(Error::of_call)?;
+        self.link.name(&queue, &mut self.requests);
+        when.read(&self.link.call_first(&self.requests)?).map_err(Error::of_call)?;
         Ok(jid)
     }
 

@@ -75,7 +75,7 @@ impl Flight<'_> {
         }
         let mut requests = Requests::new();
         batch.write(self.when, self.client.spelling().keys, &mut requests);
-        match self.client.submit(requests).await {
+        match self.client.submit_pushes(requests, batch.queues().cloned().collect()).await {
             Ok(receipt) => self.sent.push_back((batch, receipt)),
             Err(error) => {
                 // In order: what is in flight came before.

@@ -25,6 +25,7 @@ use crate::resp::url::RedisUrl;
 use crate::resp::{Reply, Requests};
 use crate::store::{cancel, enqueue, progress as reports};
 use crate::time::RedisClock;
+use crate::wire::QueueName;
 
 /// How a client on tokio behaves.
 #[derive(Clone, Debug)]
@@ -167,15 +168,16 @@ impl TokioClient {
 
     async fn one<J: Push + ?Sized>(&self, when: When, job: &J) -> Result<String, Error> {
         let mut requests = Requests::new();
-        let jid = {
+        let (jid, queue) = {
             let job = self.hooks.apply(job.to_push()?)?;
             let mut payload = Vec::new();
             let jid = job.write_for(self.spelling.schema, when, &mut payload)?;
             let push = enqueue::Push { keys: self.spelling.keys, queue: job.queue(), when };
             push.one(&payload, &mut requests);
-            jid
+            (jid, job.queue().clone())
         };
-        when.read(&self.call_one(requests).await?).map_err(Error::of_call)?;
+        let replies = self.submit_pushes(requests, vec![queue]).await?.replies().await?;
+        when.read(&only(replies)?).map_err(Error::of_call)?;
         Ok(jid)
     }
 
@@ -226,9 +228,7 @@ impl TokioClient {
     }
 
     async fn call_one(&self, requests: Requests) -> Result<Reply, Error> {
-        // There are as many replies as commands, or an error.
-        let only = self.call(requests).await?.pop().ok_or(Error::Lost(net::Error::Closed))?;
-        only.into_result().map_err(Error::of_call)
+        only(self.call(requests).await?)
     }
 
     /// Sends commands in their turn and returns their replies, including errors.
@@ -237,7 +237,16 @@ impl TokioClient {
     }
 
     /// Submits commands to be sent in their turn, once there is room for them.
-    pub(super) async fn submit(&self, requests: Requests) -> Result<Receipt, Error> {
+    async fn submit(&self, requests: Requests) -> Result<Receipt, Error> {
+        self.submit_pushes(requests, Vec::new()).await
+    }
+
+    /// The same for pushes to these queues.
+    pub(super) async fn submit_pushes(
+        &self,
+        requests: Requests,
+        queues: Vec<QueueName>,
+    ) -> Result<Receipt, Error> {
         let deadline = Instant::now() + self.call_timeout;
         let ticket = Ticket::default();
         // Also withdrawn when this future is dropped.
@@ -251,7 +260,8 @@ impl TokioClient {
             let Ok(room) = Arc::clone(&self.room).acquire_many_owned(permits).await else {
                 return Err(stopped);
             };
-            self.orders.send(Order { requests, ticket, answer, _room: room }).await.map_err(|_| stopped)
+            let order = Order { requests, queues, keys: self.spelling.keys, ticket, answer, _room: room };
+            self.orders.send(order).await.map_err(|_| stopped)
         };
         match timeout_at(deadline, submit).await {
             Err(_late) => Err(self.not_sent()),
@@ -277,6 +287,13 @@ impl TokioClient {
     pub(super) fn not_sent(&self) -> Error {
         Error::NotSent { after: self.call_timeout }
     }
+}
+
+/// The reply to one command, unless it is an error.
+fn only(mut replies: Vec<Reply>) -> Result<Reply, Error> {
+    // There are as many replies as commands, or an error.
+    let only = replies.pop().ok_or(Error::Lost(net::Error::Closed))?;
+    only.into_result().map_err(Error::of_call)
 }
 
 /// Submitted commands. When dropped, they are withdrawn if not yet sent.

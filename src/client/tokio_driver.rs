@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Error;
 use super::error::same;
+use super::registered::Registered;
 use super::router::{Failure, Router, Wire};
 use crate::limits::{LOCAL_PROBE_IDLE, PUSH_JOBS_MAX};
 use crate::net::Backoff;
@@ -22,10 +23,14 @@ use crate::resp::url::RedisUrl;
 use crate::resp::{Reply, Requests};
 use crate::store::enqueue;
 use crate::time::RedisClock;
+use crate::wire::{Keyspace, QueueName};
 
 /// Commands of one caller.
 pub(super) struct Order {
     pub(super) requests: Requests,
+    /// The queues of its pushes, and how keys are spelt there.
+    pub(super) queues: Vec<QueueName>,
+    pub(super) keys: Keyspace,
     pub(super) ticket: Ticket,
     pub(super) answer: oneshot::Sender<Result<Vec<Reply>, Error>>,
     /// Its share of the bytes that may wait, released when it is answered.
@@ -66,7 +71,16 @@ pub(super) async fn drive(
 ) {
     let router = url.is_cluster().then(|| Router::new(url.clone(), options.clone()));
     let backoff = Backoff::new(fastrand::u64(..));
-    let mut line = Line { url, options, clock, conn: None, router, backoff, not_before: None };
+    let mut line = Line {
+        url,
+        options,
+        clock,
+        conn: None,
+        router,
+        registered: Registered::default(),
+        backoff,
+        not_before: None,
+    };
     let mut orders = Vec::new();
     while inbox.recv_many(&mut orders, PUSH_JOBS_MAX).await > 0 {
         line.exchange(&mut orders).await;
@@ -82,6 +96,8 @@ struct Line {
     conn: Option<(TokioConnection, Instant)>,
     /// In a cluster, the connections to its nodes, used instead of that one.
     router: Option<Router<TokioConnection>>,
+    /// What the register of the server was told over this connection.
+    registered: Registered,
     backoff: Backoff,
     /// When the next attempt to connect may start.
     not_before: Option<Instant>,
@@ -109,7 +125,13 @@ impl Line {
             Ok(conn) => conn,
             Err(error) => return answer(orders, Err(|| Error::Connect(same(&error)))),
         };
-        let requests = sent(orders);
+        let mut requests = sent(orders);
+        let Self { registered, clock, .. } = self;
+        for (order, queue) in
+            orders.iter().flat_map(|order| order.queues.iter().map(move |queue| (order, queue)))
+        {
+            registered.name(order.keys, queue, || clock.now(), &mut requests);
+        }
         let result = conn.call(&requests).await;
         if result.is_ok() {
             self.conn = Some((conn, Instant::now()));
@@ -167,6 +189,7 @@ impl Line {
             Ok(conn) => {
                 // Another server may answer from now on.
                 self.clock.mistrust();
+                self.registered.forget();
                 self.backoff.reset();
                 self.not_before = None;
                 Ok(conn)
@@ -192,7 +215,7 @@ fn sent(orders: &mut Vec<Order>) -> Requests {
     requests
 }
 
-/// Gives each order its own replies, or the failure.
+/// Gives each order its own replies, or the failure. Those of what names queues come last, and are nobody's.
 fn answer(orders: &mut Vec<Order>, result: Result<Vec<Reply>, impl Fn() -> Error>) {
     let (replies, failure) = match result {
         Ok(replies) => (replies, None),

@@ -17,6 +17,8 @@ pub(crate) struct Waiting {
     lots: BTreeMap<QueueName, Lot>,
     jobs: usize,
     payload_bytes: usize,
+    /// Commands behind those of the jobs.
+    more_commands: usize,
 }
 
 /// The jobs for one queue.
@@ -75,9 +77,19 @@ impl Waiting {
         self.jobs >= PUSH_JOBS_MAX || self.payload_bytes >= PUSH_BYTES_MAX
     }
 
-    /// How many commands [`Self::write`] writes.
+    /// The queues of the jobs.
+    pub(super) fn queues(&self) -> impl Iterator<Item = &QueueName> {
+        self.lots.iter().filter(|(_, lot)| !lot.batch.is_empty()).map(|(queue, _)| queue)
+    }
+
+    /// Notes that so many commands follow those that [`Self::write`] writes, whose replies are of no use here.
+    pub(super) const fn note_more(&mut self, commands: usize) {
+        self.more_commands += commands;
+    }
+
+    /// How many commands belong to it.
     pub(super) fn len_commands(&self) -> usize {
-        self.lots.values().filter(|lot| !lot.batch.is_empty()).count()
+        self.queues().count() + self.more_commands
     }
 
     /// Keeps the memory of the queues' batches, unless there are so many queues that most were used only once.
@@ -88,6 +100,7 @@ impl Waiting {
         self.lots.values_mut().for_each(|lot| lot.batch.clear());
         self.jobs = 0;
         self.payload_bytes = 0;
+        self.more_commands = 0;
     }
 
     /// Appends one command for each queue.

@@ -16,10 +16,14 @@
 //! has been missing as a Ruby server must be, it is given a lease that has already ended, which makes it a case for the
 //! reaper.
 //!
+//! What the walk comes across is named in the register ([`crate::store::register`]), from which operators learn what there
+//! is; what is gone for long is taken out of it.
+//!
 //! It keeps running while the process is quiet or stops, as the reaper does: what is put back is for others to fetch.
 //!
 //! Idle cost with the defaults: in most processes a connection and three commands (name, script, and what that reads)
-//! every 60 to 120 s; in the leader three commands every 20 s and a page for each 1,000 keys at each look.
+//! every 60 to 120 s; in the leader three commands every 20 s and a page for each 1,000 keys at each look, with
+//! two commands more for a page that has queues or heartbeats, and five at the end.
 //!
 //! Known weaknesses: a Ruby server that was made quiet (TSTP) has no heartbeat but may run a job for a long time; like the
 //! gem's own requeuer, this one puts that job back, so that it runs twice. Recoveries of Ruby's jobs are not counted.
@@ -35,10 +39,11 @@ use super::lead::{Due, Lead, Terms};
 use super::options::RubyListTimes;
 use super::ruby_pollers::PollerWarning;
 use super::state::Control;
-use crate::limits::{CONTROL_CHUNK_BYTES, RUBY_LISTS_FIRST};
+use crate::limits::{CONTROL_CHUNK_BYTES, REGISTER_WALK_KEPT, RUBY_LISTS_FIRST};
 use crate::net::{ConnOptions, Connection, Error};
-use crate::resp::{Reply, ReplyLimits, Requests};
+use crate::resp::{self, Reply, ReplyLimits, Requests};
 use crate::store::lead;
+use crate::store::register;
 use crate::store::ruby_lists::{self, InFlight, InProgress, Look, LookError, Rescued, Seen};
 use crate::store::ruby_pollers;
 use crate::wire::{Keyspace, client_name};
@@ -143,6 +148,7 @@ impl Task {
         let mut refused = BTreeSet::new();
         loop {
             let seen = leader.look().await?;
+            leader.tidy_register().await?;
             refused.retain(|list| seen.lists.contains(list));
             if self.warning.is_due() {
                 self.warning.give(leader.living_pollers(&seen).await?);
@@ -242,9 +248,61 @@ impl Leader {
             let reply = self.call(&requests).await?;
             look.accept(&reply)?;
             requests.clear();
+            if let Some(register) = self.keys.register() {
+                look.name(register, self.control.now(), &mut requests);
+                self.note_all(&mut requests).await?;
+            }
             self.pause().await?;
         }
         Ok(look.finish())
+    }
+
+    /// Notes in the register that a walk is over, and takes out of it what is gone.
+    async fn tidy_register(&mut self) -> Result<(), Over> {
+        let Some(register) = self.keys.register() else { return Ok(()) };
+        let (now, mut requests) = (self.control.now(), Requests::new());
+        register::note_walked(register, now, REGISTER_WALK_KEPT, &mut requests);
+        self.note_all(&mut requests).await?;
+        for kind in register::Kind::ALL {
+            loop {
+                register::ask_stale(register, kind, now, &mut requests);
+                let reply = self.conn.call(&requests).await?.pop().ok_or(Error::Closed)?;
+                requests.clear();
+                // A spoilt set names nothing; that was said when something was to be named.
+                let Ok(stale) = register::read_stale(&reply) else { break };
+                if stale.is_empty() {
+                    break;
+                }
+                register::drop_stale(self.keys, kind, &stale, now, &mut requests);
+                let dropped = register::read_dropped(&self.call(&requests).await?)?;
+                requests.clear();
+                self.pause().await?;
+                // Something has come back under the others' keys.
+                if dropped < stale.len() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what is to be noted in the register, if anything. What a spoilt set does not take is not seen by operators, who
+    /// are told its name by the same error; it stops nothing else.
+    async fn note_all(&mut self, requests: &mut Requests) -> Result<(), Over> {
+        if requests.is_empty() {
+            return Ok(());
+        }
+        let replies = self.conn.call(requests).await?;
+        requests.clear();
+        for reply in replies {
+            match reply.into_result() {
+                Err(resp::Error::Redis(error)) if error.is_of_spoilt_key() => {
+                    tracing::debug!(%error, "a key of the register is spoilt");
+                }
+                result => _ = result?,
+            }
+        }
+        Ok(())
     }
 
     /// How many living Ruby servers have a poller.

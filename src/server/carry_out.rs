@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::admin::{Database, Format};
+use crate::admin::{Database, Format, Lookup};
 use crate::cli::{Failure, Invocation};
 use crate::config::GivenUrl;
 use crate::resp::Place;
@@ -32,12 +32,14 @@ pub(super) fn carry_out(order: Invocation, out: &mut dyn Write) -> Result<(), Fa
         Invocation::Summary(order) => {
             let db = redis(order.redis_url)?;
             let format = format(order.json);
-            admin::summary::summary(&db, format, out).map_err(failure_of(&db, Role::Summary))
+            admin::summary::summary(&db, Lookup::of(order.look), format, out)
+                .map_err(failure_of(&db, Role::Summary))
         }
         Invocation::Queues(order) => {
             let db = redis(order.redis_url)?;
             let format = format(order.json);
-            admin::queues::queues(&db, format, out).map_err(failure_of(&db, Role::Operator))
+            admin::queues::queues(&db, Lookup::of(order.look), format, out)
+                .map_err(failure_of(&db, Role::Operator))
         }
         Invocation::History(order) => {
             let db = redis(order.redis_url)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::carry_out::{failure_of, redis};
 use super::web;
-use crate::admin::{self, Format, top};
+use crate::admin::{self, Format, Lookup, top};
 use crate::cli::process_orders::{ProcessOrder, TopView};
 use crate::cli::{self, Failure};
 use crate::doctor;
@@ -13,10 +13,11 @@ use crate::store::rights::Role;
 
 pub(super) fn carry_out(order: ProcessOrder, out: &mut dyn Write) -> Result<(), Failure> {
     match order {
-        ProcessOrder::Processes { json, redis_url } => {
+        ProcessOrder::Processes { json, look, redis_url } => {
             let db = redis(redis_url)?;
             let format = if json { Format::Json } else { Format::Text };
-            admin::processes::processes(&db, format, out).map_err(failure_of(&db, Role::Operator))
+            let lookup = Lookup::of(look);
+            admin::processes::processes(&db, lookup, format, out).map_err(failure_of(&db, Role::Operator))
         }
         ProcessOrder::Top { view, interval, redis_url } => {
             let db = redis(redis_url)?;

@@ -30,6 +30,7 @@ pub mod outbox;
 pub mod paused;
 pub mod position;
 pub mod progress;
+pub mod register;
 pub mod server;
 pub mod steer;
 pub mod survey;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::metrics::{self, Minute};
 use super::paused;
+use super::register;
 use super::scripts::{Script, Scripts};
 use super::turn::QueueKeys;
 use crate::limits::{DAY_COUNTER_TTL_S, FIGURES_INTERVAL_MAX, IDENTITY_TTL_S};
@@ -61,8 +62,8 @@ impl Doing {
     }
 }
 
-/// Appends a process's report: its heartbeat, the end of the previous one, its figures. Safe to repeat. Each is answered by
-/// `OK` or an integer.
+/// Appends a process's report: its heartbeat, the end of the previous one, its figures, and with these its name in the
+/// register. Safe to repeat. Each is answered by `OK` or an integer.
 pub fn announce(announcement: &Announcement<'_>, requests: &mut Requests) {
     let Announcement { presence, before, now, rss_kb, figures, ttl_s, .. } = *announcement;
     match presence.shape() {
@@ -75,6 +76,12 @@ pub fn announce(announcement: &Announcement<'_>, requests: &mut Requests) {
     if let Some(figures) = figures {
         // They are written less often, and tell that the heartbeat is one of ours: without them it looks like Ruby's.
         set(presence.figures_key(), figures, ttl_s + FIGURES_INTERVAL_MAX.as_secs(), requests);
+    }
+    // As often, so that a Redis that was flushed knows again soon what there is.
+    if let Some(set) = presence.keys().register()
+        && (figures.is_some() || before.is_some())
+    {
+        register::name_process(set, presence.heartbeat_key(), now, requests);
     }
 }
 
@@ -256,6 +263,9 @@ pub fn withdraw(presence: &Presence, requests: &mut Requests) {
         requests.command(&[b"DEL", keys[0].as_bytes(), keys[1].as_bytes()]);
     }
     requests.command(&[b"DEL", presence.heartbeat_key().as_bytes()]);
+    if let Some(set) = presence.keys().register() {
+        register::forget_process(set, presence.heartbeat_key(), requests);
+    }
 }
 
 /// Appends what the gem does at its first heartbeat: create both counters; what is already there is left alone, whatever it

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | worker | every command of [`WORKER`], `~jiggler:* ~{jiggler:list:*`, `&jiggler:uring:cancel:* &jiggler:uring:steer:*` |
 //! | producer | `+lpush +zadd +ping`, and to cancel and to ask for progress `+publish +get`; the same keys and channel |
-//! | `summary` | `+scan +zcard +get +mget +llen`, and for periodic jobs `+hkeys +hmget +zscore`; the same keys |
+//! | `summary` | `+scan +zscan +zcard +get +mget +llen`, and for periodic jobs `+hkeys +hmget +zscore`; the same keys |
 //! | `jobs`, `show`, `why`, `progress`, `retry`, `kill`, `delete`, `prune` | the worker's, and `+pttl +lpos` |
 //! | `processes`, `top`, `quiet`, `stop`, `pause`, `resume` | the same |
 //! | with sentinels | all of them also `+role` |
@@ -21,7 +21,8 @@
 //! can do without: a user without `+sort` or `+memory|usage` costs Redis twice the time per job, because every job goes
 //! through a script (`turn.lua`); one without `+client|setname` has connections without names, one without
 //! `+client|tracking` may see retries late by the poll interval, and one without the channels of steering does not receive
-//! the command line's `quiet` and `stop`. A producer, or a reader of the summary, who may not run `+time` has delays and
+//! the command line's `quiet` and `stop`. One without `+zscan` looks through all keys of the database for queues and
+//! processes. A producer, or a reader of the summary, who may not run `+time` has delays and
 //! ages by the clock of its own host.
 
 use crate::resp::{Error, Place, RedisErrorKind, RedisUrl, Reply, Requests, Value};
@@ -118,7 +119,10 @@ const OPERATOR: &[&str] = &["pttl KEY", "lpos KEY x"];
 const REGISTERED: &[&str] = &["sscan KEY 0", "hmget KEY x", "smembers KEY"];
 
 /// What a worker does without, if it must.
-pub const OPTIONAL: &[&str] = &["client|setname", "client|tracking", "memory|usage", "sort"];
+pub const OPTIONAL: &[&str] = &["client|setname", "client|tracking", "memory|usage", "sort", "zscan"];
+
+/// What a reader of the summary does without, if it must.
+const SUMMARY_OPTIONAL: &[&str] = &["zscan"];
 
 /// What is asked of a user whose server is named by sentinels, or by nodes of a cluster.
 const ROLE: &str = "role";
@@ -161,7 +165,8 @@ impl Role {
     const fn optional(self) -> &'static [&'static str] {
         match self {
             Self::Worker | Self::Operator => OPTIONAL,
-            Self::Producer | Self::Canceller | Self::Summary => &[],
+            Self::Summary => SUMMARY_OPTIONAL,
+            Self::Producer | Self::Canceller => &[],
         }
     }
 }

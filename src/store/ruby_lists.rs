@@ -13,13 +13,14 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::register;
 use crate::limits::{
     BATCH_BYTES_MAX, LEASE_SHARDS_MAX, QUEUES_MAX, RUBY_KEYS_MAX, RUBY_RESCUE_JOBS_MAX, SCAN_PAGE_KEYS,
 };
 use crate::net;
 use crate::resp::{self, Reply, Requests};
 use crate::wire::heartbeat_key::Poller;
-use crate::wire::keys::{InFlightKey, ListKey};
+use crate::wire::keys::{InFlightKey, ListKey, Register};
 use crate::wire::{Keyspace, heartbeat_key, in_flight, lease};
 
 /// Length of a server's uuid: lower-case hex digits.
@@ -95,6 +96,8 @@ pub struct Look {
     keys: Keyspace,
     step: Step,
     seen: Seen,
+    /// What the last page had for the register: queues, processes.
+    named: [Vec<Vec<u8>>; 2],
 }
 
 #[derive(Debug)]
@@ -118,7 +121,7 @@ impl Look {
     /// A walk over the keys of a database that are spelt this way.
     #[must_use]
     pub fn new(keys: Keyspace) -> Self {
-        Self { keys, step: Step::default(), seen: Seen::default() }
+        Self { keys, step: Step::default(), seen: Seen::default(), named: Default::default() }
     }
 
     /// Appends the next command; `false` if there is none and [`Self::finish`] may be called.
@@ -173,6 +176,7 @@ impl Look {
     }
 
     fn accept_page(&mut self, reply: &Reply) -> Result<(), LookError> {
+        self.named = Default::default();
         let mut parts = reply.as_array()?;
         let (Some(cursor), Some(page)) = (parts.next(), parts.next()) else {
             return Err(reply.value().instead_of("a cursor and a page of keys").into());
@@ -181,11 +185,21 @@ impl Look {
             // Neither the gem nor we write keys that are not text.
             if let Ok(key) = std::str::from_utf8(key.as_bulk()?) {
                 self.seen.take_in(self.keys, key);
+                if let Some((kind, name)) = register::Kind::of_key(self.keys, key) {
+                    self.named[usize::from(kind == register::Kind::Processes)].push(name.as_bytes().to_vec());
+                }
             }
         }
         let cursor = cursor.as_bulk()?;
         self.step = if cursor == b"0" { Step::Leases } else { Step::Scan { cursor: cursor.to_vec() } };
         Ok(())
+    }
+
+    /// Appends, after a page, the naming of its queues and processes at this Unix time. Each is answered by an integer.
+    pub fn name(&mut self, register: &Register, at: f64, requests: &mut Requests) {
+        for (kind, names) in register::Kind::ALL.into_iter().zip(&mut self.named) {
+            register::name(register, kind, &std::mem::take(names), at, requests);
+        }
     }
 
     /// What was found.

@@ -1,27 +1,36 @@
 //! Finding queues, processes, sets and counters, and reading them, once or repeatedly, at a bounded cost per look.
 //!
-//! There is no registry of queues and processes: the gem finds them by a SCAN of the whole database. A [`Survey`] does so
-//! one page per look, and reads what it has found by its key. A look is one round trip: two SCAN pages, one MGET of
-//! heartbeats and one of figures, a few LLENs, however large the database is.
+//! Queues and processes are named by sets: those of Sidekiq, or our register ([`super::register`]). A look is one
+//! round trip: a page of each of these sets, one MGET of heartbeats and one of figures, a few LLENs, however large
+//! the database is.
+//!
+//! The register lacks what only Ruby programs have made since somebody last walked over all keys. So a look also
+//! takes one page of SCAN: a database of less than a page is seen whole at once, as it is now. In a larger one the
+//! survey leaves it at that page; unless nobody has walked, as in a database that never had a worker of ours: then
+//! it walks itself, page by page, and notes what it has found in the register, for those who come after it.
 //!
 //! - [`Survey::once`] ends when everything has been read ([`Summary`]): what the gem's `Jiggler.summary` shows, but to the
 //!   end. The gem's SCAN stops at the first empty page, so next to other keys it misses processes and queues.
-//! - [`Survey::again`] keeps going round: what appears is seen when the SCAN has come round to it, which is the next look
-//!   if the database has less than a page.
+//! - [`Survey::again`] keeps going round: what appears is seen when it has come round to it, which is the next look if there
+//!   is less than a page.
 //!
-//! A node of a cluster has the sets and counters of some queues: they are found and read page by page, as queues are.
+//! A node of a cluster has no register: all its keys are walked over. It has the sets and counters of some queues: they are
+//! found and read page by page, as queues are.
 
 mod count;
 mod error;
+mod known;
 mod process;
 mod replies;
 mod scan;
 mod summary;
+mod walk;
 
 pub use count::Counts;
 pub use error::SurveyError;
 pub use process::{Heartbeat, Process};
 pub use summary::Summary;
+pub use walk::WalkReason;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -37,8 +46,10 @@ use crate::wire::{
 };
 use count::KeySize;
 use error::at;
+use known::{Found, Known};
 use process::HASH_FIELDS;
-use scan::{Kind, Scan};
+use scan::Scan;
+use walk::Walk;
 
 /// What a survey covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,10 +88,12 @@ pub struct Survey {
     counts: Counts,
     /// What is paused, without what is over.
     paused: Paused,
-    /// By heartbeat key; `None` if found but not yet read. The keys are Redis's own, which need not be UTF-8.
-    processes: BTreeMap<Vec<u8>, Option<Process>>,
-    /// By the key of the list; `None` if found but not yet read.
-    queues: BTreeMap<Vec<u8>, Option<u64>>,
+    /// By heartbeat key.
+    processes: Known<Process>,
+    /// By the key of the list.
+    queues: Known<u64>,
+    /// What is known of a walk over all keys, where that is to be noted in the register.
+    walk: Option<Box<Walk>>,
     /// The sets and counters of a node, by key.
     sizes: BTreeMap<String, KeySize>,
     /// Queues of a node that have periodic jobs.
@@ -101,6 +114,10 @@ enum Asked {
     Paused,
     /// The queues that others have paused.
     PausedByOthers,
+    /// Whether someone has walked over all keys.
+    Walked,
+    /// To note in the register what was found.
+    Named,
     /// A set or counter of a whole server, by its key.
     Count(&'static str, RealmKey),
     /// A page of the scan with this number.
@@ -121,9 +138,10 @@ enum Asked {
 impl Survey {
     /// A survey that ends when all that was there at its start has been read.
     ///
-    /// Round trips: one for each page of [`SCAN_PAGE_KEYS`](crate::limits::SCAN_PAGE_KEYS) keys of the whole database;
-    /// more if there are more pages of processes ([`SURVEY_HEARTBEATS_PER_CALL`]) or queues
-    /// ([`SURVEY_QUEUES_PER_CALL`]). Nothing is atomic between them.
+    /// Round trips: two for each page of processes ([`SURVEY_HEARTBEATS_PER_CALL`]) or queues
+    /// ([`SURVEY_QUEUES_PER_CALL`]). Where it has to walk, one for each page of
+    /// [`SCAN_PAGE_KEYS`](crate::limits::SCAN_PAGE_KEYS) keys of the whole database, and one to note it. Nothing is atomic
+    /// between them.
     #[must_use]
     pub fn once(scope: Scope, keys: Keyspace) -> Self {
         Self::new(scope, keys, Pace::Once)
@@ -142,12 +160,13 @@ impl Survey {
             pace,
             clock: RedisClock::default(),
             begun: false,
-            scans: Kind::of(scope, keys).iter().copied().map(|kind| Scan::new(kind, keys)).collect(),
+            scans: Scan::all(scope, keys),
             asked: Vec::new(),
             counts: Counts::default(),
             paused: Paused::default(),
-            processes: BTreeMap::new(),
-            queues: BTreeMap::new(),
+            processes: Known::new(pace == Pace::Again),
+            queues: Known::new(pace == Pace::Again),
+            walk: keys.register().map(|register| Box::new(Walk::new(register))),
             sizes: BTreeMap::new(),
             periodic: BTreeSet::new(),
             unreadable: BTreeSet::new(),
@@ -161,8 +180,9 @@ impl Survey {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.scans.iter().all(Scan::came_round)
-            && self.processes.values().all(Option::is_some)
-            && self.queues.values().all(Option::is_some)
+            && self.processes.all_read()
+            && (self.scope == Scope::Processes || self.queues.all_read())
+            && !self.owes_notes()
             && self.sizes.values().all(|size| size.size.is_some())
     }
 
@@ -180,12 +200,12 @@ impl Survey {
 
     /// The known processes, by heartbeat key.
     pub fn processes(&self) -> impl Iterator<Item = (&[u8], &Process)> {
-        self.processes.iter().filter_map(|(key, process)| Some((key.as_slice(), process.as_ref()?)))
+        self.processes.read()
     }
 
     /// The names of the known queues that hold jobs, with their lengths as last read.
     pub fn queues(&self) -> impl Iterator<Item = (String, u64)> {
-        self.queues.iter().filter_map(|(key, jobs)| Some((queue_name(self.keys, key), (*jobs)?)))
+        self.queues.read().map(|(key, jobs)| (queue_name(self.keys, key), *jobs))
     }
 
     /// Unix time by the clock of the server, as the last look has read it.
@@ -225,8 +245,12 @@ impl Survey {
             periodic: self.periodic,
             processes: self
                 .processes
+                .found
                 .into_iter()
-                .filter_map(|(key, process)| Some((text(&key), process?)))
+                .filter_map(|(key, process)| match process {
+                    Found::Is(process) => Some((text(&key), process)),
+                    Found::Unread | Found::Gone => None,
+                })
                 .collect(),
             unreadable_keys: self.unreadable,
         }
@@ -258,8 +282,9 @@ impl Survey {
             }
         }
         self.begun = true;
+        self.write_walk(requests);
         for (number, scan) in self.scans.iter().enumerate() {
-            if self.pace == Pace::Again || !scan.came_round() {
+            if scan.continues(self.pace == Pace::Again) {
                 scan.write(requests);
                 self.asked.push(Asked::Page(number));
             }
@@ -270,8 +295,8 @@ impl Survey {
     }
 
     fn write_processes(&mut self, requests: &mut Requests) {
-        let wanted = |process: &Option<Process>| self.pace == Pace::Again || process.is_none();
-        let page = page(&self.processes, &mut self.last_process, wanted, SURVEY_HEARTBEATS_PER_CALL);
+        let wanted = |process: &Found<Process>| self.pace == Pace::Again || matches!(process, Found::Unread);
+        let page = page(&self.processes.found, &mut self.last_process, wanted, SURVEY_HEARTBEATS_PER_CALL);
         if self.keys.is_cluster() || self.keys.names().registries.is_some() {
             page.into_iter().for_each(|key| self.write_process(key, requests));
         } else if !page.is_empty() {
@@ -316,8 +341,11 @@ impl Survey {
 
     /// The next page of queues, and of the sets and counters of a node.
     fn write_queues(&mut self, requests: &mut Requests) {
-        let wanted = |jobs: &Option<u64>| self.pace == Pace::Again || jobs.is_none();
-        for key in page(&self.queues, &mut self.last_queue, wanted, SURVEY_QUEUES_PER_CALL) {
+        if self.scope == Scope::Processes {
+            return;
+        }
+        let wanted = |jobs: &Found<u64>| self.pace == Pace::Again || matches!(jobs, Found::Unread);
+        for key in page(&self.queues.found, &mut self.last_queue, wanted, SURVEY_QUEUES_PER_CALL) {
             requests.command(&[b"LLEN", &key]);
             self.asked.push(Asked::Length(key));
         }

@@ -22,6 +22,8 @@ pub struct Names {
     pub list_prefix: &'static str,
     /// The registries of queues and of processes, where the dialect has them.
     pub registries: Option<Registries>,
+    /// What names queues and processes where it has none.
+    pub register: Option<Register>,
     /// The pattern of every key of the gem, and of our keys that hash by themselves.
     pub pattern: &'static str,
     /// Retry set (zset): failed jobs, score: Unix time in seconds of the next attempt.
@@ -73,11 +75,30 @@ pub struct Registries {
     pub paused: &'static str,
 }
 
+/// What names queues and processes where the dialect has no registries, so that nobody needs to walk over all keys
+/// to find them. A program that knows of one adds it; one that is gone is taken out by the process that walks over
+/// all keys now and then.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Register {
+    /// Queues (zset): member: name, score: Unix time in seconds at which someone last named it.
+    pub queues: &'static str,
+    /// Processes (zset): member: key of the heartbeat, score: as above.
+    pub processes: &'static str,
+    /// A walk over all keys has added what it found (string that expires: Unix time of its end). Without it the other two
+    /// may lack what nobody of ours has made.
+    pub walked: &'static str,
+}
+
 /// The keyspace of the gem `jiggler`, and ours next to it, on a Redis outside a cluster.
 pub const JIGGLER: Keyspace = Keyspace {
     names: &Names {
         list_prefix: "jiggler:list:",
         registries: None,
+        register: Some(Register {
+            queues: "jiggler:uring:queues",
+            processes: "jiggler:uring:processes",
+            walked: "jiggler:uring:walked",
+        }),
         pattern: "jiggler:*",
         retries: "jiggler:set:retries",
         scheduled: "jiggler:set:scheduled",
@@ -106,6 +127,7 @@ pub const SIDEKIQ: Keyspace = Keyspace {
     names: &Names {
         list_prefix: "queue:",
         registries: Some(Registries { queues: "queues", processes: "processes", paused: "paused" }),
+        register: None,
         pattern: "*",
         retries: "retry",
         scheduled: "schedule",
@@ -153,6 +175,12 @@ impl Keyspace {
     #[must_use]
     pub const fn names(self) -> &'static Names {
         self.names
+    }
+
+    /// What names queues and processes; `None` where registries do, and in a cluster, each of whose nodes has other keys.
+    #[must_use]
+    pub const fn register(self) -> Option<&'static Register> {
+        if self.is_cluster { None } else { self.names.register.as_ref() }
     }
 
     /// The list of a queue's waiting jobs: new ones enter at the head, workers take from the tail.

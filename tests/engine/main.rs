@@ -64,6 +64,7 @@ mod policies;
 mod poller;
 mod queues;
 mod recovery;
+mod register;
 mod rights;
 mod run_here;
 mod runners;

@@ -50,6 +50,7 @@ mod model;
 mod protocol;
 mod protocol_model;
 mod reap;
+mod register;
 mod script_faults;
 
 // What users of the library call.

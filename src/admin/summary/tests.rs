@@ -12,7 +12,7 @@ use crate::resp::Requests;
 
 fn our_json(redis: &OwnRedis) -> Value {
     let mut out = Vec::new();
-    summary(&database(redis), Format::Json, &mut out).unwrap();
+    summary(&database(redis), Lookup::Register, Format::Json, &mut out).unwrap();
     assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1, "one line");
     serde_json::from_slice(&out).unwrap()
 }
@@ -79,7 +79,7 @@ fn members_are_in_the_gems_order() {
         br#"{"current_jobs":{},"rss":1,"heartbeat":2.5}"#,
     ]);
     let mut out = Vec::new();
-    summary(&database(&redis), Format::Json, &mut out).unwrap();
+    summary(&database(&redis), Lookup::Register, Format::Json, &mut out).unwrap();
     let expected = concat!(
         r#"{"retry_jobs_count":0,"dead_jobs_count":0,"scheduled_jobs_count":0,"failures_count":0,"processed_count":0,"#,
         r#""processes":{"jiggler:svr:aa:3:25:default:1:100:7:vm":{"heartbeat":2.5,"rss":1,"current_jobs":{},"#,
@@ -145,7 +145,7 @@ fn keys_of_other_types_and_without_meaning_do_not_make_it_fail() {
 fn a_set_of_the_wrong_type_is_named() {
     let redis = OwnRedis::start();
     redis.run(&[b"SET", b"jiggler:set:retries", b"x"]);
-    let error = summary(&database(&redis), Format::Json, &mut Vec::new()).unwrap_err();
+    let error = summary(&database(&redis), Lookup::Register, Format::Json, &mut Vec::new()).unwrap_err();
     assert!(error.to_string().starts_with("read jiggler:set:retries: redis answered WRONGTYPE"), "{error}");
 }
 
@@ -156,7 +156,7 @@ fn arguments_of_running_jobs_keep_their_numbers() {
     let heartbeat = format!(r#"{{"heartbeat":1.5,"rss":1,"current_jobs":{jobs}}}"#);
     redis.run(&[b"SET", b"jiggler:svr:aa:3:25:default:1:100:7:vm", heartbeat.as_bytes()]);
     let mut out = Vec::new();
-    summary(&database(&redis), Format::Json, &mut out).unwrap();
+    summary(&database(&redis), Lookup::Register, Format::Json, &mut out).unwrap();
     assert!(String::from_utf8(out).unwrap().contains(jobs));
 }
 

@@ -11,6 +11,7 @@ pub(in crate::cli) const QUEUES: &str = "queues";
 pub(in crate::cli) const HELP: &str = "\
 Examples:
   jiggler-uring queues
+  jiggler-uring queues --look
   jiggler-uring queues --json | jq '.queues[] | select(.processes == 0)'
 
 Exit status: 0 shown, 1 Redis refused or is away, 2 wrong usage or configuration";
@@ -20,6 +21,8 @@ Exit status: 0 shown, 1 Redis refused or is away, 2 wrong usage or configuration
 pub struct QueuesOrder {
     /// One JSON object instead of a table.
     pub json: bool,
+    /// All keys of the database are looked through.
+    pub look: bool,
     /// Where Redis is; for `None` see `embedded`.
     pub redis_url: Option<GivenUrl>,
 }
@@ -30,6 +33,9 @@ pub(in crate::cli) struct QueuesArgs {
     /// Print one JSON object: queues, a list of name, jobs, processes
     #[arg(long)]
     json: bool,
+    /// Look through all keys of the database, for what only Ruby programs have made since a worker last did
+    #[arg(long)]
+    look: bool,
 }
 
 impl QueuesOrder {
@@ -37,7 +43,7 @@ impl QueuesOrder {
         matches: &ArgMatches,
         redis_url: Option<GivenUrl>,
     ) -> Result<Self, clap::Error> {
-        let QueuesArgs { json } = QueuesArgs::from_arg_matches(matches)?;
-        Ok(Self { json, redis_url })
+        let QueuesArgs { json, look } = QueuesArgs::from_arg_matches(matches)?;
+        Ok(Self { json, look, redis_url })
     }
 }

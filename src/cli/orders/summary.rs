@@ -12,6 +12,8 @@ pub(in crate::cli) const SUMMARY: &str = "summary";
 pub struct SummaryOrder {
     /// One JSON object with the gem's keys instead of a table.
     pub json: bool,
+    /// All keys of the database are looked through.
+    pub look: bool,
     /// Where Redis is; for `None` see `embedded`.
     pub redis_url: Option<GivenUrl>,
 }
@@ -22,6 +24,9 @@ pub(in crate::cli) struct SummaryArgs {
     /// Print one JSON object with the keys of the gem's `Jiggler.summary`
     #[arg(long)]
     json: bool,
+    /// Look through all keys of the database, for what only Ruby programs have made since a worker last did
+    #[arg(long)]
+    look: bool,
 }
 
 impl SummaryOrder {
@@ -29,7 +34,7 @@ impl SummaryOrder {
         matches: &ArgMatches,
         redis_url: Option<GivenUrl>,
     ) -> Result<Self, clap::Error> {
-        let SummaryArgs { json } = SummaryArgs::from_arg_matches(matches)?;
-        Ok(Self { json, redis_url })
+        let SummaryArgs { json, look } = SummaryArgs::from_arg_matches(matches)?;
+        Ok(Self { json, look, redis_url })
     }
 }

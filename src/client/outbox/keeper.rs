@@ -19,6 +19,7 @@ use crossbeam_channel::Sender;
 
 use super::super::Error;
 use super::super::error::same;
+use super::super::registered::Registered;
 use super::inbox::{Answer, Event, Inbox, Order, Wanted};
 use super::journal::{Journal, Page};
 use super::parcel::Parcel;
@@ -30,6 +31,7 @@ use crate::ids;
 use crate::limits::OUTBOX_REFUSED_PAUSE;
 use crate::net::{self, Backoff};
 use crate::resp::{RedisErrorKind, Reply, Requests};
+use crate::time::unix_now;
 use crate::wire::Keyspace;
 
 pub(super) struct Keeper {
@@ -45,6 +47,8 @@ pub(super) struct Keeper {
     journal: Journal,
     rejected: Rejected,
     next_number: u64,
+    /// What the register of the server was told since Redis last took everything.
+    registered: Registered,
     flight: Flight,
     backoff: Backoff,
     /// When the first page is retried; at once if `None`.
@@ -103,6 +107,7 @@ impl Keeper {
             journal,
             rejected,
             next_number: 1,
+            registered: Registered::default(),
             flight: Flight::None,
             backoff: Backoff::new(fastrand::u64(..)),
             retry_at: None,
@@ -172,6 +177,9 @@ impl Keeper {
         let numbered = (first_number..).zip(jobs).map(|(number, job)| (&*self.opening, number, job));
         let parcel = Parcel::write(self.keys, numbered, &mut requests);
         self.next_number += orders.iter().map(|order| order.jobs.len() as u64).sum::<u64>();
+        for queue in orders.iter().flat_map(|order| &order.jobs).filter_map(|job| job.queue.as_ref()) {
+            self.registered.name(self.keys, queue, unix_now, &mut requests);
+        }
         self.flight = Flight::Orders { orders, first_number, parcel };
         self.send(requests);
     }
@@ -286,6 +294,9 @@ impl Keeper {
         let mut requests = Requests::new();
         let jobs = page.records.iter().map(|record| (&*record.opening, record.number, &record.job));
         let parcel = Parcel::write(self.keys, jobs, &mut requests);
+        for queue in page.records.iter().filter_map(|record| record.job.queue.as_ref()) {
+            self.registered.name(self.keys, queue, unix_now, &mut requests);
+        }
         self.flight = Flight::Page { page, parcel };
         self.send(requests);
     }
@@ -355,6 +366,7 @@ impl Keeper {
 
     /// Logs once when the trouble starts, and again when the reason changes.
     fn note_trouble(&mut self, error: &Error) {
+        self.registered.forget();
         let (text, path) = (error.to_string(), self.journal.path().display());
         if self.trouble.is_none() {
             tracing::warn!(%path, error = %text, "keeping jobs in the outbox until redis accepts them");

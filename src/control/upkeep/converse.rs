@@ -55,9 +55,13 @@ impl Upkeep {
                 Err(resp::Error::Redis(error)) if error.is_of_spoilt_key() => {
                     if !std::mem::replace(&mut self.has_complained, true) {
                         let keys = self.shown.presence().map(|presence| presence.heartbeat_key().to_owned());
+                        let register = self.control.options.keys.register();
+                        let register =
+                            register.map(|register| [register.queues, register.processes].join(" or "));
                         tracing::error!(
                             reason = %error,
                             heartbeat = keys,
+                            register,
                             "a key is spoilt that tells other programs of this process; everything else keeps running"
                         );
                     }

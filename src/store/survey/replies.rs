@@ -2,7 +2,7 @@
 
 use super::super::{paused, server};
 use super::count::{self, KeySize};
-use super::scan::Kind;
+use super::scan::{Kind, Scan};
 use super::{Asked, Pace, Process, Survey, SurveyError, at};
 use crate::limits::SURVEY_KEYS_MAX;
 use crate::resp::{RedisErrorKind, Reply, Value};
@@ -23,8 +23,9 @@ impl Survey {
             return Err(SurveyError::WrongReplies { commands: asked.len(), replies: replies.len() });
         }
         asked.into_iter().zip(replies).try_for_each(|(asked, reply)| self.accept_one(asked, reply))?;
+        self.give_up_walks();
         let now = self.now();
-        self.processes.values_mut().flatten().for_each(|process| process.note_death(now));
+        self.processes.read_mut().for_each(|process| process.note_death(now));
         Ok(())
     }
 
@@ -41,6 +42,9 @@ impl Survey {
             // Whatever else is stored there pauses nothing.
             Asked::Paused => self.paused = paused::read(reply).unwrap_or_default().still(self.now()),
             Asked::PausedByOthers => self.paused.queues.extend(paused::read_of_others(reply)),
+            Asked::Walked => self.accept_walked(reply)?,
+            // A user who may only look leaves no notes.
+            Asked::Named => {}
             Asked::Page(number) => self.accept_page(number, reply)?,
             Asked::Heartbeats(page) => {
                 let values = reply.as_array().map_err(at(heartbeat_key::SERVER_PREFIX))?;
@@ -77,16 +81,13 @@ impl Survey {
             // Nil: it expired, or its process left.
             value.as_nil_or_bulk().map_err(at(&text))?.and_then(|value| Process::read(&text, value))
         };
-        match process {
-            Some(process) => _ = self.processes.insert(key, Some(process)),
-            None => _ = self.processes.remove(&key),
-        }
+        self.processes.set(key, process);
         Ok(())
     }
 
     /// Anything else under that key is ignored.
     fn accept_figures(&mut self, key: &[u8], value: &Value<'_>) {
-        if let (Value::Bulk(json), Some(Some(process))) = (value, self.processes.get_mut(key)) {
+        if let (Value::Bulk(json), Some(process)) = (value, self.processes.get_mut(key)) {
             process.figures = figures::parse(json).ok();
         }
     }
@@ -98,10 +99,7 @@ impl Survey {
             Value::Error(error) if error.kind() == RedisErrorKind::WrongType => None,
             _ => count::size(&String::from_utf8_lossy(&key), reply)?,
         };
-        match jobs {
-            Some(jobs) => _ = self.queues.insert(key, Some(jobs)),
-            None => _ = self.queues.remove(&key),
-        }
+        self.queues.set(key, jobs);
         Ok(())
     }
 
@@ -116,23 +114,33 @@ impl Survey {
 
     fn accept_page(&mut self, number: usize, reply: &Reply) -> Result<(), SurveyError> {
         let scan = &mut self.scans[number];
-        let (kind, pattern) = (scan.kind(), scan.pattern().to_owned());
-        for key in scan.accept(reply)? {
-            let key = key.as_bulk().map_err(at(&pattern))?;
-            let text = String::from_utf8_lossy(key);
+        if scan.is_of_register()
+            && let Some(walk) = &mut self.walk
+            && walk.bars(scan.pattern(), reply)
+        {
+            scan.retire();
+            self.scans.iter_mut().filter(|scan| scan.walks()).for_each(Scan::revive);
+            return Ok(());
+        }
+        let page = scan.accept(reply)?;
+        let scan = &self.scans[number];
+        let (kind, is_named) = (scan.kind(), !scan.walks());
+        for element in page.step_by(scan.step()) {
+            let key = scan.key(self.keys, element.as_bulk().map_err(at(scan.pattern()))?);
+            let text = String::from_utf8_lossy(&key);
             match kind {
                 Kind::Heartbeats
                     if self.keys.names().registries.is_some()
                         || heartbeat_key::parse_heartbeat(&text).is_some() =>
                 {
-                    self.processes.entry(key.to_vec()).or_default();
+                    self.processes.note(key, is_named);
                 }
                 // For the operator. In a survey without end they would pile up.
                 Kind::Heartbeats if self.pace == Pace::Once => _ = self.unreadable.insert(text.into_owned()),
                 Kind::Heartbeats => {}
                 Kind::Lists => {
                     if let Some(ListKey::Queue { .. }) = self.keys.parse_list(&text) {
-                        self.queues.entry(key.to_vec()).or_default();
+                        self.queues.note(key, is_named);
                     }
                 }
                 Kind::InFlight => {
@@ -144,8 +152,16 @@ impl Survey {
                 }
             }
         }
-        let processes = self.processes.len() + self.unreadable.len();
-        let found = [processes, self.queues.len(), self.sizes.len(), self.periodic.len()];
+        if is_named && !scan.is_midway() {
+            match kind {
+                Kind::Heartbeats => self.processes.came_round(),
+                Kind::Lists => self.queues.came_round(),
+                Kind::InFlight => {}
+            }
+        }
+        let pattern = self.scans[number].pattern().to_owned();
+        let processes = self.processes.found.len() + self.unreadable.len();
+        let found = [processes, self.queues.found.len(), self.sizes.len(), self.periodic.len()];
         if found.iter().any(|keys| *keys > SURVEY_KEYS_MAX) {
             return Err(SurveyError::TooManyKeys { pattern });
         }

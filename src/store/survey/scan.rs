@@ -1,8 +1,9 @@
-//! One SCAN of a survey, of all keys or of a registry, page by page, and round again.
+//! One SCAN of a survey, of all keys or of a set that names what there is, page by page, and round again.
 
 use super::{Scope, SurveyError, at};
 use crate::limits::SCAN_PAGE_KEYS;
 use crate::resp::{Elements, Reply, Requests};
+use crate::store::register;
 use crate::wire::{Keyspace, heartbeat_key};
 
 /// The kind of keys to look for.
@@ -16,26 +17,19 @@ pub(super) enum Kind {
     InFlight,
 }
 
+/// Where to look for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Among all keys.
+    Keys,
+    /// In a registry of the dialect (set).
+    Registry(&'static str),
+    /// In our register (zset).
+    Register(&'static str),
+}
+
 impl Kind {
-    /// What to scan for.
-    pub(super) const fn of(scope: Scope, keys: Keyspace) -> &'static [Self] {
-        match (scope, keys.is_cluster()) {
-            (Scope::Processes, _) => &[Self::Heartbeats],
-            (Scope::Everything, false) => &[Self::Heartbeats, Self::Lists],
-            (Scope::Everything, true) => &[Self::Heartbeats, Self::Lists, Self::InFlight],
-        }
-    }
-
-    /// The set to look into instead of all keys, where a registry has them.
-    fn registry(self, keys: Keyspace) -> Option<&'static str> {
-        let registries = keys.names().registries.as_ref()?;
-        (self == Self::Heartbeats).then_some(registries.processes)
-    }
-
     fn pattern(self, keys: Keyspace) -> String {
-        if let Some(registry) = self.registry(keys) {
-            return registry.to_owned();
-        }
         match self {
             Self::Heartbeats => [heartbeat_key::SERVER_PREFIX, "*"].concat(),
             Self::Lists => [keys.names().list_prefix, "*"].concat(),
@@ -57,25 +51,55 @@ impl Kind {
 #[derive(Debug)]
 pub(super) struct Scan {
     kind: Kind,
-    registry: Option<&'static str>,
+    source: Source,
     pattern: String,
     cursor: Vec<u8>,
+    /// Whether it ever took more than a page.
+    is_long: bool,
     came_round: bool,
+    is_retired: bool,
 }
 
 impl Scan {
-    pub(super) fn new(kind: Kind, keys: Keyspace) -> Self {
-        Self {
-            kind,
-            registry: kind.registry(keys),
-            pattern: kind.pattern(keys),
-            cursor: b"0".to_vec(),
-            came_round: false,
+    /// What a survey of this scope looks through. A walk over all keys that is to be noted in the register looks for lists
+    /// of queues too.
+    pub(super) fn all(scope: Scope, keys: Keyspace) -> Vec<Self> {
+        let everything = scope == Scope::Everything;
+        if let Some(registries) = &keys.names().registries {
+            let processes = Self::new(Kind::Heartbeats, Source::Registry(registries.processes), keys);
+            let queues = || Self::new(Kind::Lists, Source::Registry(registries.queues), keys);
+            return [processes].into_iter().chain(everything.then(queues)).collect();
         }
+        let walks = [Kind::Heartbeats, Kind::Lists].map(|kind| Self::new(kind, Source::Keys, keys));
+        if let Some(register) = keys.register() {
+            let processes = Self::new(Kind::Heartbeats, Source::Register(register.processes), keys);
+            let queues = || Self::new(Kind::Lists, Source::Register(register.queues), keys);
+            return [processes].into_iter().chain(everything.then(queues)).chain(walks).collect();
+        }
+        let in_flight = || Self::new(Kind::InFlight, Source::Keys, keys);
+        let scans = walks.into_iter().take(if everything { 2 } else { 1 });
+        scans.chain(everything.then(in_flight)).collect()
+    }
+
+    fn new(kind: Kind, source: Source, keys: Keyspace) -> Self {
+        let pattern = match source {
+            Source::Keys => kind.pattern(keys),
+            Source::Registry(set) | Source::Register(set) => set.to_owned(),
+        };
+        let cursor = b"0".to_vec();
+        Self { kind, source, pattern, cursor, is_long: false, came_round: false, is_retired: false }
     }
 
     pub(super) const fn kind(&self) -> Kind {
         self.kind
+    }
+
+    pub(super) fn walks(&self) -> bool {
+        self.source == Source::Keys
+    }
+
+    pub(super) const fn is_of_register(&self) -> bool {
+        matches!(self.source, Source::Register(_))
     }
 
     pub(super) fn pattern(&self) -> &str {
@@ -86,11 +110,58 @@ impl Scan {
         self.came_round
     }
 
+    /// Whether it has to look again: it is not at its end, or goes round.
+    pub(super) const fn continues(&self, goes_round: bool) -> bool {
+        !self.is_retired && (goes_round || !self.came_round)
+    }
+
+    /// Whether it is between two pages.
+    pub(super) fn is_midway(&self) -> bool {
+        self.cursor != b"0"
+    }
+
+    /// Whether it came round, and that took more than a page.
+    pub(super) const fn was_long(&self) -> bool {
+        self.came_round && self.is_long
+    }
+
+    /// Ends it: what it would find is known from elsewhere.
+    pub(super) fn retire(&mut self) {
+        (self.is_retired, self.came_round) = (true, true);
+    }
+
+    /// Takes up again what was ended: what it would find is known from nowhere else.
+    pub(super) fn revive(&mut self) {
+        if std::mem::replace(&mut self.is_retired, false) {
+            (self.cursor, self.came_round) = (b"0".to_vec(), false);
+        }
+    }
+
+    /// The key that an element of a page stands for. SSCAN gives names of queues, and identities that are keys.
+    pub(super) fn key(&self, keys: Keyspace, element: &[u8]) -> Vec<u8> {
+        match (self.source, self.kind) {
+            (Source::Registry(_) | Source::Register(_), Kind::Lists) => {
+                register::Kind::Queues.key(keys, element)
+            }
+            _ => element.to_vec(),
+        }
+    }
+
+    /// How many elements of a page belong to one key: ZSCAN gives scores too.
+    pub(super) const fn step(&self) -> usize {
+        if self.is_of_register() { 2 } else { 1 }
+    }
+
     /// Appends the question for the next page.
     pub(super) fn write(&self, requests: &mut Requests) {
-        if let Some(registry) = self.registry {
+        let of_set: Option<&[u8]> = match self.source {
+            Source::Keys => None,
+            Source::Registry(_) => Some(b"SSCAN"),
+            Source::Register(_) => Some(b"ZSCAN"),
+        };
+        if let Some(name) = of_set {
             let mut command = requests.begin(5);
-            command.arg(b"SSCAN").arg(registry.as_bytes()).arg(&self.cursor);
+            command.arg(name).arg(self.pattern.as_bytes()).arg(&self.cursor);
             command.arg(b"COUNT").arg_u64(SCAN_PAGE_KEYS);
             return;
         }
@@ -111,7 +182,8 @@ impl Scan {
             return Err(at(pattern)(reply.value().instead_of("a cursor and a page of keys")));
         };
         self.cursor = cursor.as_bulk().map_err(at(pattern))?.to_vec();
-        self.came_round |= self.cursor == b"0";
+        self.is_long |= self.is_midway();
+        self.came_round |= !self.is_midway();
         page.as_array().map_err(at(pattern))
     }
 }

@@ -47,12 +47,15 @@ fn page(cursor: &str, keys: &[&str]) -> String {
 const TIME: &str = "*2\r\n$4\r\n1000\r\n$6\r\n500000\r\n";
 /// Sizes of sets, counters, and what is paused.
 const NO_COUNTS: [&str; 6] = [":0\r\n", ":0\r\n", ":0\r\n", "$-1\r\n", "$-1\r\n", "$-1\r\n"];
+const NIL: &str = "$-1\r\n";
 const PROCESS: &str = "jiggler:svr:aa:3:25:default:1:100:7:vm";
 
 fn first(processes: &str, lists: &str) -> Result<Played, SurveyError> {
     let mut played = Played::start();
+    let none = page("0", &[]);
     let mut answers = NO_COUNTS.to_vec();
-    answers.extend([processes, lists]);
+    // Nobody has walked, and the register is empty.
+    answers.extend(["$-1\r\n", &none, &none, processes, lists]);
     played.answer(&answers)?;
     Ok(played)
 }
@@ -60,9 +63,13 @@ fn first(processes: &str, lists: &str) -> Result<Played, SurveyError> {
 #[test]
 fn an_empty_page_is_not_the_end_and_each_scan_goes_on_by_itself() {
     let mut played = first(&page("17", &[]), &page("0", &["jiggler:list:a"])).unwrap();
-    played.answer(&[&page("3", &[PROCESS]), ":4\r\n"]).unwrap();
+    played.answer(&["$-1\r\n", &page("3", &[PROCESS]), ":4\r\n"]).unwrap();
     assert!(played.sent().contains("\r\nSCAN\r\n$2\r\n17\r\n") && !played.sent().contains("jiggler:list:*"));
-    played.answer(&[&page("0", &[PROCESS]), "*1\r\n$2\r\n{}\r\n", "*1\r\n$-1\r\n"]).unwrap();
+    assert_eq!(played.survey.walks(), Some(WalkReason::First));
+    played.answer(&["$-1\r\n", &page("0", &[PROCESS]), "*1\r\n$2\r\n{}\r\n", "*1\r\n$-1\r\n"]).unwrap();
+    assert!(played.survey.walks().is_none() && !played.survey.is_complete(), "it was long, so it is noted");
+    // A user who may not write leaves no notes.
+    played.answer(&[":1\r\n", "-NOPERM no\r\n", "+OK\r\n"]).unwrap();
     assert!(!played.survey.write(&mut played.requests));
     let summary = played.survey.finish();
     assert_eq!(summary.processes.keys().collect::<Vec<_>>(), [PROCESS]);
@@ -99,18 +106,18 @@ fn nonsense_is_named_with_its_key() {
     };
     let none = page("0", &[]);
     check(
-        &[":0\r\n", ":0\r\n", ":0\r\n", "$3\r\nten\r\n", "$-1\r\n", "$-1\r\n", &none, &none],
+        &[":0\r\n", ":0\r\n", ":0\r\n", "$3\r\nten\r\n", "$-1\r\n", NIL, NIL, &none, &none, &none, &none],
         "read jiggler:stats:failures_counter: redis answered a bulk string of 3 bytes instead of a decimal counter",
     );
     check(
-        &[":0\r\n", ":-1\r\n", ":0\r\n", "$-1\r\n", "$-1\r\n", "$-1\r\n", &none, &none],
+        &[":0\r\n", ":-1\r\n", ":0\r\n", NIL, NIL, NIL, NIL, &none, &none, &none, &none],
         "read jiggler:set:dead: redis answered the integer -1 instead of a size",
     );
     check(
-        &[":0\r\n", ":0\r\n", ":0\r\n", "$-1\r\n", "$-1\r\n", "$-1\r\n", "*1\r\n$1\r\n0\r\n", &none],
+        &[":0\r\n", ":0\r\n", ":0\r\n", NIL, NIL, NIL, NIL, &none, &none, "*1\r\n$1\r\n0\r\n", &none],
         "read jiggler:svr:*: redis answered an array of 1 elements instead of a cursor and a page of keys",
     );
-    check(&NO_COUNTS, "7 replies were given for 9 commands");
+    check(&NO_COUNTS, "7 replies were given for 12 commands");
 }
 
 fn look(conn: &mut BlockingConnection, survey: &mut Survey) {
@@ -177,4 +184,120 @@ fn many_processes_are_read_page_by_page() {
         looks += 1;
     }
     assert_eq!((survey.processes().count(), looks), (SURVEY_HEARTBEATS_PER_CALL + 1, 3));
+}
+
+/// A database with many keys of others, and what a survey of it finds: queues, round trips, whether it walked.
+fn survey_once(conn: &mut BlockingConnection) -> (Vec<String>, usize, bool) {
+    let (mut survey, mut looks, mut walked) = (Survey::once(Scope::Everything, JIGGLER), 0, false);
+    let mut requests = Requests::new();
+    while survey.write(&mut requests) {
+        survey.accept(&conn.call(&requests).unwrap()).unwrap();
+        requests.clear();
+        looks += 1;
+        walked |= survey.walks().is_some();
+    }
+    (survey.finish().queues.into_keys().collect(), looks, walked)
+}
+
+#[test]
+fn all_keys_are_walked_over_once_and_then_what_is_named_is_read() {
+    let redis = OwnRedis::start();
+    let mut conn = BlockingConnection::connect(&redis.url()).unwrap();
+    run(&mut conn, &["EVAL", "for n = 1, 5000 do redis.call('SET', 'other:' .. n, n) end", "0"]);
+    run(&mut conn, &["RPUSH", "jiggler:list:a", "1"]);
+    let (queues, looks, walked) = survey_once(&mut conn);
+    assert!(queues == ["a"] && walked && looks > 5, "{queues:?} in {looks}");
+    let register = JIGGLER.register().unwrap();
+    assert_eq!(redis.strings(&[b"ZRANGE", register.queues.as_bytes(), b"0", b"-1"]), ["a"]);
+    // Named by a client or a worker, and a queue that has become empty.
+    run(&mut conn, &["ZADD", register.queues, "1", "named", "1", "empty"]);
+    run(&mut conn, &["RPUSH", "jiggler:list:named", "1"]);
+    let (queues, looks, walked) = survey_once(&mut conn);
+    assert!(queues == ["a", "named"] && !walked && looks == 2, "{queues:?} in {looks}");
+    let mut survey = Survey::again(Scope::Everything, JIGGLER);
+    for _look in 0..2 {
+        look(&mut conn, &mut survey);
+    }
+    assert!(survey.is_complete(), "an empty queue that is named was read");
+    run(&mut conn, &["RPUSH", "jiggler:list:empty", "1"]);
+    look(&mut conn, &mut survey);
+    assert_eq!(survey.queues().count(), 3);
+    // The walk no longer counts.
+    run(&mut conn, &["RPUSH", "jiggler:list:foreign", "1"]);
+    run(&mut conn, &["DEL", register.walked]);
+    assert!(survey_once(&mut conn).0.contains(&"foreign".to_owned()));
+}
+
+#[test]
+fn a_register_that_cannot_be_read_is_named_and_all_keys_are_walked_over() {
+    let redis = OwnRedis::start();
+    let register = JIGGLER.register().unwrap();
+    let check = |conn: &mut BlockingConnection, words: &[&str]| {
+        let mut survey = Survey::once(Scope::Everything, JIGGLER);
+        let (mut requests, mut said) = (Requests::new(), String::new());
+        while survey.write(&mut requests) {
+            survey.accept(&conn.call(&requests).unwrap()).unwrap();
+            requests.clear();
+            if let Some(WalkReason::Unreadable(reason)) = survey.walks() {
+                said = reason.to_owned();
+            }
+        }
+        assert!(words.iter().all(|word| said.contains(word)), "{said}");
+        assert_eq!(survey.finish().queues.into_keys().collect::<Vec<_>>(), ["foreign"]);
+    };
+    let mut conn = BlockingConnection::connect(&redis.url()).unwrap();
+    run(&mut conn, &["EVAL", "for n = 1, 5000 do redis.call('SET', 'other:' .. n, n) end", "0"]);
+    run(&mut conn, &["RPUSH", "jiggler:list:foreign", "1"]);
+    for key in [register.queues, register.processes] {
+        run(&mut conn, &["SET", key, "x"]);
+        run(&mut conn, &["SET", register.walked, "1"]);
+        check(&mut conn, &[key, "WRONGTYPE"]);
+        run(&mut conn, &["DEL", key]);
+    }
+    run(&mut conn, &["DEL", register.walked]);
+    run(&mut conn, &["RPUSH", register.walked, "x"]);
+    check(&mut conn, &[register.walked, "WRONGTYPE"]);
+    run(&mut conn, &["SET", register.walked, "1"]);
+    run(&mut conn, &["ACL", "SETUSER", "default", "-zscan"]);
+    check(&mut conn, &[register.processes, "NOPERM"]);
+}
+
+#[test]
+fn a_walk_that_is_asked_for_finds_what_nobody_named_and_notes_it() {
+    let redis = OwnRedis::start();
+    let mut conn = BlockingConnection::connect(&redis.url()).unwrap();
+    run(&mut conn, &["EVAL", "for n = 1, 5000 do redis.call('SET', 'other:' .. n, n) end", "0"]);
+    let register = JIGGLER.register().unwrap();
+    run(&mut conn, &["SET", register.walked, "1"]);
+    run(&mut conn, &["RPUSH", "jiggler:list:foreign", "1"]);
+    let mut survey = Survey::once(Scope::Processes, JIGGLER).through_all_keys();
+    let mut walked = None;
+    let mut requests = Requests::new();
+    while survey.write(&mut requests) {
+        survey.accept(&conn.call(&requests).unwrap()).unwrap();
+        requests.clear();
+        walked = walked.or_else(|| survey.walks().map(|reason| format!("{reason:?}")));
+    }
+    assert_eq!(walked.as_deref(), Some("Asked"));
+    assert!(survey_once(&mut conn).0.contains(&"foreign".to_owned()));
+    assert!(redis.run(&[b"TTL", register.walked.as_bytes()]).as_integer().unwrap() > 0);
+}
+
+#[test]
+fn a_survey_that_goes_round_walks_again_when_the_register_is_spoilt_under_it() {
+    let redis = OwnRedis::start();
+    let mut conn = BlockingConnection::connect(&redis.url()).unwrap();
+    run(&mut conn, &["EVAL", "for n = 1, 5000 do redis.call('SET', 'other:' .. n, n) end", "0"]);
+    let register = JIGGLER.register().unwrap();
+    run(&mut conn, &["SET", register.walked, "1"]);
+    let mut survey = Survey::again(Scope::Everything, JIGGLER);
+    look(&mut conn, &mut survey);
+    assert!(survey.is_complete() && survey.walks().is_none());
+    run(&mut conn, &["RPUSH", "jiggler:list:foreign", "1"]);
+    run(&mut conn, &["SET", register.queues, "x"]);
+    for _look in 0..20 {
+        look(&mut conn, &mut survey);
+    }
+    assert_eq!(survey.queues().collect::<Vec<_>>(), [("foreign".to_owned(), 1)]);
+    assert!(matches!(survey.walks(), Some(WalkReason::Unreadable(_))));
 }

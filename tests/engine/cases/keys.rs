@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiggler_uring::internal::wire::keys::JIGGLER;
+
 use crate::harness::redis::Redis;
 use crate::harness::wait::{wait_until, wait_within};
 use crate::harness::{Worker, output_of};
@@ -11,9 +13,17 @@ const SHARDS: usize = 2;
 /// A process first looks for Ruby servers within half a minute of its start.
 const FIRST_LOOK: Duration = Duration::from_secs(60);
 
-/// All keys except those that the gem also makes, and what a fleet has once: the lease set, the pollers' lead, history.
+/// All keys except those that the gem also makes, and what a fleet has once: the lease set, the pollers' lead, the register,
+/// history.
 fn own_keys(redis: &Redis) -> Vec<String> {
-    let fleets = ["jiggler:uring:leases", "jiggler:uring:poller"];
+    let register = JIGGLER.register().unwrap();
+    let fleets = [
+        "jiggler:uring:leases",
+        "jiggler:uring:poller",
+        register.queues,
+        register.processes,
+        register.walked,
+    ];
     let shared = ["jiggler:stats:", "jiggler:uring:history:"];
     let counts =
         |key: &String| !shared.iter().any(|prefix| key.starts_with(prefix)) && !fleets.contains(&&**key);

@@ -326,12 +326,13 @@ pub(super) fn cases() -> Vec<Case> {
             ..Case::of(Script::Forget, "forget")
         },
     ]);
-    let by_text: [(&'static str, &str); 5] = [
+    let by_text: [(&'static str, &str); 6] = [
         ("adopt", include_str!("../../../src/store/scripts/adopt.lua")),
         ("outbox", include_str!("../../../src/store/scripts/outbox.lua")),
         ("ruby_lead", include_str!("../../../src/store/scripts/ruby_lead.lua")),
         ("ruby_rescue", include_str!("../../../src/store/scripts/ruby_rescue.lua")),
         ("waits", include_str!("../../../src/store/scripts/waits.lua")),
+        ("register_drop", include_str!("../../../src/store/scripts/register_drop.lua")),
     ];
     for (name, source) in by_text {
         let case = Case::from(name, source.to_owned());
@@ -355,6 +356,13 @@ pub(super) fn cases() -> Vec<Case> {
                 keys: "retries scheduled qa",
                 args: "100",
                 jobs: &["A1", "A2", "A3"],
+                ..case
+            },
+            "register_drop" => Case {
+                before: &["ZADD register 1 a 1 b 9 c", "LPUSH qb A1"],
+                keys: "register qa qb qc",
+                args: "5 a b c",
+                jobs: &["A1"],
                 ..case
             },
             "ruby_lead" => Case {
