@@ -46,26 +46,36 @@ impl Machine {
         placement: &Placement,
         program: Option<&Program>,
     ) -> Result<Self, Error> {
-        let cpu_info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         Ok(Self {
+            redis: redis_version(&client.text(&["INFO", "server"])?),
+            worker: program.map(|program| output_line(program.command().arg("--version"))),
+            placement: placement.clone(),
+            ..Self::alone()
+        })
+    }
+
+    /// Without a Redis and a worker.
+    pub(crate) fn alone() -> Self {
+        let cpu_info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        Self {
             cpu: cpu_model(&cpu_info),
             // Not std's available parallelism: by now loadgen has pinned itself.
             cpus: cpu_info.lines().filter(|line| line.starts_with("processor")).count(),
             load_average: load_average(&fs::read_to_string("/proc/loadavg").unwrap_or_default()),
             kernel: first_line(&fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default()),
-            redis: redis_version(&client.text(&["INFO", "server"])?),
-            worker: program.map(|program| output_line(program.command().arg("--version"))),
+            redis: "no redis".to_owned(),
+            worker: None,
             commit: output_line(
                 Command::new("git")
                     .args(["describe", "--always", "--dirty"])
                     .current_dir(worker::workspace_root()),
             ),
             loadgen_optimized: !cfg!(debug_assertions),
-            placement: placement.clone(),
+            placement: Placement { redis_cpus: Vec::new(), worker_cpus: Vec::new() },
             unix_time_seconds: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |since| since.as_secs()),
-        })
+        }
     }
 
     /// A machine for tests of the outputs.

@@ -71,6 +71,9 @@ impl Placement {
 
     /// One line for the report.
     pub(crate) fn describe(&self) -> String {
+        if self.redis_cpus.is_empty() && self.worker_cpus.is_empty() {
+            return "no CPU reserved".to_owned();
+        }
         let list = |cpus: &[usize]| cpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let note = if self.shared() { " (shared: too few CPUs to reserve one)" } else { "" };
         format!(

@@ -3,7 +3,7 @@
 use super::apportion::{Claim, dues, round};
 use super::reason::Reason;
 use super::{QueueNow, Wish};
-use crate::limits::{BALANCE_SLACK, BALANCE_STEP, BALANCE_TARGET_PART};
+use crate::limits::{BALANCE_INTERVAL, BALANCE_SLACK, BALANCE_STEP, BALANCE_TARGET_PART};
 
 /// How slots are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ struct Fixed {
 #[derive(Debug, Clone, Copy)]
 struct Load {
     now: QueueNow,
-    /// Seconds of work that wait or run.
+    /// Seconds of work that wait, and that are done until the next look.
     work_s: f64,
     /// Which part of all work that is.
     part: f64,
@@ -99,8 +99,12 @@ impl Balancer {
         let measured: Vec<f64> = now.iter().filter_map(|queue| queue.run_s).collect();
         let usual =
             if measured.is_empty() { 1.0 } else { measured.iter().sum::<f64>() / measured.len() as f64 };
-        let work =
-            |queue: &QueueNow| (queue.length as f64 + queue.running as f64) * queue.run_s.unwrap_or(usual);
+        // A slot that is in use counts as what it does until the next look, not as all of a long job: slots that are
+        // free now do not wait for the end of jobs that have theirs.
+        let used_s = BALANCE_INTERVAL.as_secs_f64();
+        let work = |queue: &QueueNow| {
+            queue.length as f64 * queue.run_s.unwrap_or(usual) + queue.running as f64 * used_s
+        };
         let works: Vec<f64> = now.iter().map(|one| if one.is_paused { 0.0 } else { work(one) }).collect();
         let all = works.iter().sum::<f64>();
         let load = |((fixed, now), &work_s): ((&Fixed, &QueueNow), &f64)| {

@@ -38,6 +38,8 @@ pub(crate) mod due;
 pub(crate) mod recovery;
 // How soon jobs run again after Redis was away.
 pub(crate) mod outage;
+// How slots are shared among queues, without a worker.
+pub(crate) mod simulate;
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -112,6 +114,8 @@ scenarios! {
     Recovery in recovery;
     /// Take Redis away from a worker and give it back: seconds until jobs run again
     Outage in outage;
+    /// Share slots among queues in virtual time: strict, weighted, even, adaptive, with targets
+    Simulate in simulate;
 }
 
 /// What every scenario needs from the terminal.
