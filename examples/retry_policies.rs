@@ -76,9 +76,9 @@ async fn sync(account: u64) -> JobResult {
 fn main() -> ExitCode {
     let growing = Exponential { base: Duration::from_secs(15), factor: 3.0, max: Duration::from_secs(3_600) };
     jiggler_uring::worker(move |_core| async move {
-        let by_error = RetryPolicy::by(|attempt, error| match error.class() {
+        let by_error = RetryPolicy::by(|retry, error| match error.class() {
             "CardDeclined" => None,
-            _ => Some(Duration::from_secs(10) * attempt),
+            _ => Some(Duration::from_secs(10) * retry),
         });
         Registry::new(App::default())
             // 15 s, 45 s, 135 s, … up to an hour; each up to a quarter longer, so that jobs that failed together spread

@@ -9,7 +9,10 @@ use syn::{Data, DeriveInput, Error, Expr, Lit, LitInt, LitStr, Result, parse_mac
 /// What `#[job(…)]` may hold.
 const KEYS: &str = "name, queue, retries, timeout, retry_queue, retry_policy";
 
-/// A struct as a job: see the trait `Job` of `jiggler-uring`.
+/// A struct as a job, by attributes `#[job(…)]`, each of which may be left out: `name = "Billing::Charge"` (else the name
+/// of the type), `queue = "mails"`, `retries = 5`, `timeout = 30` (seconds; also `0.5` or a `Duration`),
+/// `retry_queue = "later"`, `retry_policy = RetryPolicy::fixed(PAUSE)`. The trait `Job` of `jiggler-uring` says what each
+/// means.
 #[proc_macro_derive(Job, attributes(job))]
 pub fn derive_job(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

@@ -121,7 +121,7 @@ pub enum Error {
     },
     /// No job with this jid is where `show` looks.
     #[error(
-        "no job has the jid {jid}: {searched}. It has ended, or is not among the longest-running jobs of its process, or \
+        "no job has the jid {jid}; searched: {searched}. It has ended, or is not among the longest-running jobs of its process, or \
          is beyond the entries examined: --examine N looks at more, --queue NAME only at one queue"
     )]
     NotShown {

@@ -27,6 +27,7 @@ pub(super) fn advised(mut error: Error, args: &[OsString]) -> Error {
         ErrorKind::InvalidSubcommand => ContextKind::InvalidSubcommand,
         ErrorKind::UnknownArgument => ContextKind::InvalidArg,
         ErrorKind::InvalidValue => return with_kind(error, args),
+        ErrorKind::MissingRequiredArgument => return with_places(error),
         _ => return error,
     };
     let Some(ContextValue::String(word)) = error.get(kind) else { return error };
@@ -50,6 +51,21 @@ pub(super) fn advised(mut error: Error, args: &[OsString]) -> Error {
 
 fn tip(error: &mut Error, advice: String) {
     error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(advice)]));
+}
+
+/// Which places there are, where one is missing.
+fn with_places(mut error: Error) -> Error {
+    let is_missing = |wanted: &str| match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::Strings(missing)) => missing.iter().any(|name| name == wanted),
+        _ => false,
+    };
+    const PLACES: &str = "retries, scheduled, dead, or queue with the name of a queue behind it";
+    if is_missing("<PLACE>") {
+        tip(&mut error, format!("PLACE is {PLACES}"));
+    } else if is_missing("<WHAT>") {
+        tip(&mut error, format!("WHAT is queues, failures, processed, processes, all, {PLACES}"));
+    }
+    error
 }
 
 /// Advice where a queue was named without the word that says it is one: `pause default`.
@@ -107,6 +123,15 @@ mod tests {
     fn said(line: &[&str]) -> String {
         let args = std::iter::once("jiggler-uring").chain(line.iter().copied()).map(OsString::from);
         parse(args, &|_| None).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_missing_is_told_with_what_it_may_be() {
+        for (command, word) in [("jobs", "PLACE is retries, "), ("prune", "WHAT is queues, ")] {
+            let text = said(&[command]);
+            assert!(text.contains(word) && text.contains("queue with the name"), "{text}");
+        }
+        assert!(!said(&["show"]).contains(" is retries"));
     }
 
     #[test]

@@ -50,7 +50,7 @@ use crate::wire::DEFAULT_QUEUE;
 /// |---|---|---|
 /// | `name = "Billing::Charge"` | [`NAME`](Self::NAME) | the name of the type |
 /// | `queue = "mails"` | [`QUEUE`](Self::QUEUE) | `default` |
-/// | `retries = 5` | [`RETRIES`](Self::RETRIES) | 0 |
+/// | `retries = 5` | [`RETRIES`](Self::RETRIES) | the worker's: `--default-retries`, or 0 |
 /// | `timeout = 30`, `timeout = 0.5`, `timeout = A_DURATION` | [`TIMEOUT`](Self::TIMEOUT), in seconds | none |
 /// | `retry_queue = "later"` | [`RETRY_QUEUE`](Self::RETRY_QUEUE) | the queue it came from |
 /// | `retry_policy = RetryPolicy::fixed(PAUSE)` | [`retry_policy`](Self::retry_policy) | [`RetryPolicy::gem`] |

@@ -27,9 +27,9 @@ use crate::limits::{RETRY_DELAY_MAX, RETRY_JITTER};
 ///
 /// let growing = Exponential { base: Duration::from_secs(2), factor: 3.0, max: Duration::from_secs(3_600) };
 /// let growing = RetryPolicy::exponential(growing).jitter(0.5);
-/// let by_error = RetryPolicy::by(|attempt, error| match error.class() {
+/// let by_error = RetryPolicy::by(|retry, error| match error.class() {
 ///     "BadFile" => None, // no pause makes it a good one: to the dead set
-///     _ => Some(Duration::from_secs(10) * attempt),
+///     _ => Some(Duration::from_secs(10) * retry),
 /// });
 /// let registry = Registry::new(())
 ///     .job("Charge", charge) // the gem's: 16 s, 31 s, 96 s, 271 s, … and up to a tenth more

@@ -230,6 +230,9 @@ impl<S: 'static> Registry<S> {
     /// # drop(registry);
     /// ```
     ///
+    /// A run that snoozes or is discarded returns an `Err`, too: [`JobError::verdict`](crate::JobError::verdict) tells these
+    /// from failures.
+    ///
     /// It sees every kind of failure except two: a job without a handler has nothing to wrap, and a run that is ended
     /// from outside (timeout, cancellation, stop) is dropped together with it. By then the handler's arguments have
     /// been decoded and its function called; an `async fn` does nothing until it is awaited.

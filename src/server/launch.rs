@@ -206,6 +206,11 @@ fn say_working(life: &Life<'_>) {
         environment = config.environment,
         "working"
     );
+    for queue in config.queues.as_slice().iter().map(|queue| queue.name.as_str()) {
+        if queue.contains(char::is_whitespace) {
+            tracing::warn!(queue, "the name of a queue has a blank in it; queues are separated by commas");
+        }
+    }
 }
 
 /// Where a shard runs, and where it says what it can run.

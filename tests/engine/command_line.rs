@@ -283,3 +283,12 @@ fn a_job_that_nobody_knows_is_said_to_wait() {
     );
     worker.stop();
 }
+
+#[test]
+fn a_queue_with_a_blank_in_its_name_is_served_and_warned_of() {
+    let redis = Redis::start();
+    let mut worker = Worker::start(&redis, &["-q", "a b,c"]);
+    let said = worker.lines("has a blank in it");
+    assert!(said.len() == 1 && said[0].contains("queue=\"a b\""), "{said:?}");
+    worker.stop();
+}

@@ -1,5 +1,5 @@
-//! `loadgen simulate`: how the slots of a fleet are shared among queues, in virtual time: one queue is flooded, and the jobs of
-//! others must start all the same. No Redis and no worker are started.
+//! `loadgen simulate`: how the slots of a fleet are shared among queues, in virtual time: one queue is flooded, and the jobs
+//! of others must start all the same. No Redis and no worker are started.
 
 mod fleet;
 mod load;

@@ -65,10 +65,14 @@ fn run(worker: u32) -> Result<String, Box<dyn Error>> {
     poll(worker, JOBS_TIMEOUT, what, || Ok(summary()?.filter(|state| processed(state) >= wanted)))?;
 
     let table = command(&["summary"])?;
+    let earlier = match processed(&before) {
+        0 => String::new(),
+        more => format!(" This Redis was used before: {more} of those that it counts are from then."),
+    };
     let shown = env::current_dir().ok().and_then(|dir| program.strip_prefix(dir).ok()).unwrap_or(&program);
     let names: Vec<&str> = SAMPLES.iter().map(|(name, _)| *name).collect();
     Ok(format!(
-        "\n{} jobs were processed: {} (Fail fails, on purpose, and is now in the dead set).\n\n{}\n\
+        "\n{} jobs were processed: {} (Fail fails, on purpose, and is now in the dead set).{earlier}\n\n{}\n\
          The worker keeps running; Ctrl-C stops it. In another terminal:\n  \
          {program} enqueue Sleep '[2]' --count 20\n  {program} summary\n  {program} run Fib '[20]'\nIn a browser: http://127.0.0.1:9394/ (for Prometheus: /metrics)\n",
         SAMPLES.len(),

@@ -305,7 +305,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         short: Some('v'),
         default: DefaultValue::Switch(false),
         allowed: Allowed::Switch,
-        help: "Log at debug level, with a line for each failure; RUST_LOG sets the levels of targets",
+        help: "Log at debug level, with a line for each failure however many there are; RUST_LOG sets the levels of targets",
         change: Change::Hangup,
         ..BASE
     },

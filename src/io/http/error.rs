@@ -22,11 +22,11 @@ use thiserror::Error;
 ///
 /// use jiggler_uring::RetryPolicy;
 ///
-/// let policy = RetryPolicy::by(|attempt, error| match error.class() {
+/// let policy = RetryPolicy::by(|retry, error| match error.class() {
 ///     "http::Status401" | "http::Status404" => None, // no pause helps: to the dead set
 ///     "http::Status429" => Some(Duration::from_secs(60)),
 ///     "http::Timeout" | "http::Connect" => Some(Duration::from_secs(5)),
-///     _ => Some(Duration::from_secs(10) * attempt),
+///     _ => Some(Duration::from_secs(10) * retry),
 /// });
 /// # drop(policy);
 /// ```
