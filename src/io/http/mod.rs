@@ -74,6 +74,7 @@ mod head;
 mod options;
 mod request;
 mod response;
+mod retry_after;
 mod target;
 mod wire;
 
@@ -83,6 +84,7 @@ pub use error::Error;
 pub use options::ClientOptions;
 pub use request::Request;
 pub use response::Response;
+pub(crate) use retry_after::retry_after;
 
 /// Whether a client could request this url.
 ///

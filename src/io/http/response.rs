@@ -11,8 +11,10 @@ use serde::de::DeserializeOwned;
 
 use super::Error;
 use super::client::{Held, Order};
+use super::retry_after;
 use super::target::What;
 use crate::io::timer;
+use crate::time::unix_now;
 
 /// An answer whose head has arrived. Its connection is kept for the next request once the body has been read to its
 /// end, and closed if the answer is dropped before that.
@@ -66,6 +68,23 @@ impl Response {
     /// The value of a header, if it is present and is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.0.headers.get(name)?.to_str().ok()
+    }
+
+    /// The pause that the header `retry-after` asks for, in seconds or until a date; `None`: there is none that is one of
+    /// these. For a status 429 or 503:
+    ///
+    /// ```no_run
+    /// # async fn handler(response: jiggler_uring::io::http::Response) -> jiggler_uring::JobResult {
+    /// use jiggler_uring::JobError;
+    ///
+    /// if let Some(pause) = response.retry_after() {
+    ///     return Err(JobError::snooze(pause)); // no attempt is used
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn retry_after(&self) -> Option<Duration> {
+        retry_after(self.header("retry-after")?, unix_now())
     }
 
     /// Turns an answer with status 4xx or 5xx into an error.

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use jiff::fmt::rfc2822;
 use serde::Deserialize;
 
 use crate::foreign::neutral;
 use crate::handler::{JobError, JobResult};
-use crate::io::http::StatusCode;
+use crate::io::http::{StatusCode, retry_after};
 use crate::limits::runner::{
     RUNNER_ANSWER_SHOWN_BYTES, RUNNER_BACKTRACE_LINES_MAX, RUNNER_HOLD, RUNNER_HOLD_MAX,
 };
@@ -42,7 +41,8 @@ struct Named {
 
 /// Judges an answer that came at this time, in Unix seconds.
 pub(super) fn judge(said: &Said, now: f64) -> Judgement {
-    let pause = said.retry_after.as_deref().and_then(|text| pause(text, now));
+    let pause = said.retry_after.as_deref().and_then(|text| retry_after(text, now));
+    let pause = pause.map(|pause| pause.min(RUNNER_HOLD_MAX));
     let busy = matches!(said.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
     let (result, hold) = match (said.verdict.as_deref(), said.status) {
         (Some("done"), _) => (Ok(()), None),
@@ -66,18 +66,6 @@ fn unknown(verdict: &str) -> JobError {
     let shown: String = verdict.chars().take(RUNNER_ANSWER_SHOWN_BYTES).collect();
     let known = "done, failed, snooze, discard or dead";
     JobError::new("http::Verdict", format!("job-verdict is {known}, not {}", neutral(&shown)))
-}
-
-/// The pause that `retry-after` asks for, in seconds or until a date.
-fn pause(text: &str, now: f64) -> Option<Duration> {
-    let seconds = match text.trim().parse::<u32>() {
-        Ok(seconds) => f64::from(seconds),
-        Err(_) => {
-            let date = rfc2822::parse(text.trim()).ok()?;
-            (date.timestamp().as_second() as f64 - now).max(0.0)
-        }
-    };
-    Some(Duration::from_secs_f64(seconds).min(RUNNER_HOLD_MAX))
 }
 
 impl Said {
