@@ -147,3 +147,6 @@ pub const PAGE_PASTS_MAX: usize = 8;
 
 /// Rows by queue and class in one answer about the past: up to 300 bytes each.
 pub const API_HISTORY_ROWS_MAX: usize = 5_000;
+
+/// Running jobs in one answer about processes: some 200 bytes each.
+pub const API_RUNNING_JOBS_MAX: usize = 5_000;

@@ -199,7 +199,7 @@ mod tests {
     fn an_error_says_whose_it_is_and_a_status_what_to_do() {
         for (error, status, said) in [
             (ApiError::Path, 404, "no such path: /api/v1/openapi.json describes those that there are"),
-            (DeskError::Busy.into(), 503, "too many pages are being read at the same time"),
+            (DeskError::Busy.into(), 503, "too many requests are being answered at the same time; ask again"),
             (
                 DeskError::Late(std::time::Duration::from_millis(900)).into(),
                 503,

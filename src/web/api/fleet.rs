@@ -6,10 +6,12 @@ use serde::Serialize;
 
 use super::answer::ApiError;
 use crate::acts;
-use crate::limits::{CRON_LIST_PAGE, CRON_SUMMARY_MAX, FLEET_QUEUES_MAX, PAGE_PROCESSES_MAX};
+use crate::limits::{
+    API_RUNNING_JOBS_MAX, CRON_LIST_PAGE, CRON_SUMMARY_MAX, FLEET_QUEUES_MAX, PAGE_PROCESSES_MAX,
+};
 use crate::resp::{self, RedisErrorKind};
 use crate::view::gem_summary::{GemSummary, Periodic};
-use crate::view::member::Members;
+use crate::view::member::{Member, Members};
 use crate::view::queue::{Pauses, Queues};
 use crate::web::pages::{Desk, DeskError, Open, Patience, periodic_names, periodic_rows};
 use crate::wire::Realm;
@@ -21,6 +23,9 @@ struct LeftOut {
     queues: usize,
     #[serde(skip_serializing_if = "is_none")]
     processes: usize,
+    /// Running ones.
+    #[serde(skip_serializing_if = "is_none")]
+    jobs: usize,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -31,7 +36,8 @@ const fn is_none(number: &usize) -> bool {
 pub(super) async fn summary(desk: &Desk) -> Result<Vec<u8>, ApiError> {
     let mut summary = desk.summary().await?;
     let periodic = desk.with(async |open, patience| periodic(desk, open, patience).await).await?;
-    let mut left = LeftOut { queues: 0, processes: cut(&mut summary.processes, PAGE_PROCESSES_MAX) };
+    let mut left =
+        LeftOut { processes: cut(&mut summary.processes, PAGE_PROCESSES_MAX), ..LeftOut::default() };
     let lengths = summary.queues.iter().map(|(name, jobs)| (*jobs, name.as_str()));
     if let Some(shortest) = shortest(lengths.collect()) {
         left.queues = shortest.len();
@@ -54,8 +60,22 @@ pub(super) async fn queues(desk: &Desk) -> Result<Vec<u8>, ApiError> {
 
 pub(super) async fn processes(desk: &Desk) -> Result<Vec<u8>, ApiError> {
     let mut summary = desk.summary().await?;
-    let left = LeftOut { queues: 0, processes: cut(&mut summary.processes, PAGE_PROCESSES_MAX) };
-    write(&Members::of(&summary), &left)
+    let mut left =
+        LeftOut { processes: cut(&mut summary.processes, PAGE_PROCESSES_MAX), ..LeftOut::default() };
+    let mut members = Members::of(&summary);
+    left.jobs = cut_jobs(&mut members.processes, API_RUNNING_JOBS_MAX);
+    write(&members, &left)
+}
+
+/// Leaves so many running jobs, as many of each process as fit alike; returns how many were cut.
+fn cut_jobs(members: &mut [Member], most: usize) -> usize {
+    let all = |members: &[Member]| members.iter().map(|member| member.jobs.len()).sum::<usize>();
+    let before = all(members);
+    if before > most {
+        let each = most / members.len().max(1);
+        members.iter_mut().for_each(|member| member.jobs.truncate(each));
+    }
+    before - all(members)
 }
 
 pub(super) async fn pauses(desk: &Desk) -> Result<Vec<u8>, ApiError> {
@@ -128,6 +148,7 @@ async fn note(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::survey::Process;
 
     #[test]
     fn the_longest_queues_are_left_and_what_is_not_is_counted() {
@@ -139,8 +160,27 @@ mod tests {
         let mut map = [("a".to_owned(), 1), ("b".to_owned(), 2), ("c".to_owned(), 3)].into();
         assert_eq!((cut(&mut map, 3), map.len()), (0, 3));
         assert_eq!((cut(&mut map, 1), map.keys().next().map(String::as_str)), (2, Some("a")));
-        let written = write(&map, &LeftOut { queues: 2, processes: 0 }).unwrap();
+        let written = write(&map, &LeftOut { queues: 2, ..LeftOut::default() }).unwrap();
         assert_eq!(written, b"{\"a\":1,\"left_out\":{\"queues\":2}}\n");
         assert_eq!(write(&map, &LeftOut::default()).unwrap(), b"{\"a\":1}\n");
+    }
+
+    #[test]
+    fn of_too_many_running_jobs_each_process_shows_as_many() {
+        let key = "jiggler:svr:d8625f8721eb:3:25:default:1:1795299901:8066:vm";
+        let job = |number: u32| {
+            format!(
+                r#""p{number}":{{"job_args":{{"name":"J","jid":"{number}"}},"queue":null,"started_at":1.5}}"#
+            )
+        };
+        let member = |jobs: u32| {
+            let jobs = (0..jobs).map(job).collect::<Vec<_>>().join(",");
+            let value = format!(r#"{{"heartbeat":1.5,"rss":1,"current_jobs":{{{jobs}}}}}"#);
+            Member::of(&Process::read(key, value.as_bytes()).unwrap())
+        };
+        let mut members = [member(4), member(1), member(9)];
+        assert_eq!(cut_jobs(&mut members, 14), 0);
+        assert_eq!(cut_jobs(&mut members, 9), 7);
+        assert_eq!(members.map(|member| member.jobs.len()), [3, 1, 3]);
     }
 }

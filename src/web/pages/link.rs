@@ -34,7 +34,7 @@ pub(crate) enum DeskError {
     #[error(transparent)]
     Act(#[from] acts::Error),
     /// More ask than may wait.
-    #[error("too many pages are being read at the same time")]
+    #[error("too many requests are being answered at the same time; ask again")]
     Busy,
 }
 
