@@ -48,4 +48,4 @@ pub(crate) use database::Database;
 pub(crate) use denied::explained;
 pub(crate) use error::Error;
 pub(crate) use format::Format;
-pub(crate) use nodes::Lookup;
+pub(crate) use nodes::{Lookup, read};

@@ -87,8 +87,11 @@ pub(super) fn survey_by(db: &Database, scope: Scope, lookup: Lookup) -> Result<S
     Ok(whole)
 }
 
-/// Surveys one server until everything has been read.
-pub(super) fn read(conn: &mut BlockingConnection, mut survey: Survey) -> Result<Summary, Error> {
+/// Surveys one server until everything has been read. Says on standard error when it looks through all keys unasked.
+///
+/// # Errors
+/// [`Error::Connect`], [`Error::Survey`].
+pub(crate) fn read(conn: &mut BlockingConnection, mut survey: Survey) -> Result<Summary, Error> {
     let mut has_told = false;
     while look(conn, &mut survey)? {
         if !has_told && let Some(note) = survey.walks().and_then(note_of) {

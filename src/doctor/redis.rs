@@ -6,18 +6,19 @@ use std::time::{Duration, Instant};
 
 use super::Check;
 use super::machine::shards;
+use crate::admin;
 use crate::boot::{self, RedisServer, files};
 use crate::config::{Config, Variables};
 use crate::embedded;
-use crate::limits::{CLOCK_SKEW_MAX_S, DOCTOR_LATENCY_MAX, DOCTOR_MEMORY_FULL, DOCTOR_PINGS};
+use crate::limits::{CLOCK_SKEW_MAX_S, DOCTOR_LATENCY_MAX, DOCTOR_MEMORY_FULL, DOCTOR_PINGS, LEASE};
 use crate::net::Error;
 use crate::net::blocking::BlockingConnection;
 use crate::resp::{RedisUrl, Reply, Requests};
-use crate::store::ruby_lists::Look;
-use crate::store::ruby_pollers;
 use crate::store::server::{self, Info};
 use crate::store::steer;
+use crate::store::survey::{Scope, Survey};
 use crate::time::{RedisClock, unix_now};
+use crate::view::member::{Engine, Member, Members};
 use crate::wire::{Dialect, Keyspace};
 
 /// Every check of the server that a worker of this configuration would use.
@@ -87,7 +88,7 @@ fn examine(conn: &mut BlockingConnection, config: &Config, url: &RedisUrl) -> Re
     ];
     // The gem does not support clusters, and servers of the other one are no trouble.
     if !url.is_cluster() && keys.names().registries.is_none() {
-        checks.push(ruby_pollers(conn, keys)?);
+        checks.push(ruby_pollers(conn, keys));
     }
     Ok(checks)
 }
@@ -284,23 +285,19 @@ fn tracking(conn: &mut BlockingConnection) -> Result<Check, Error> {
     })
 }
 
-/// Whether Ruby servers run what does not work next to our keys.
-fn ruby_pollers(conn: &mut BlockingConnection, keys: Keyspace) -> Result<Check, Error> {
+/// Whether Ruby servers run what does not work next to our keys: those that live and have a poller. A process of ours is
+/// known by its figures.
+fn ruby_pollers(conn: &mut BlockingConnection, keys: Keyspace) -> Check {
     let name = "ruby servers";
-    let (mut look, mut requests) = (Look::new(keys), Requests::new());
-    while look.write(&mut requests) {
-        let reply = conn.call_one(&requests)?;
-        if let Err(error) = look.accept(&reply) {
-            return Ok(Check::skipped(name, error));
-        }
-        requests.clear();
-    }
-    let servers = if ruby_pollers::ask_living(&look.finish(), &mut requests) {
-        ruby_pollers::count_living(&conn.call(&requests)?)?
-    } else {
-        0
+    let found = match admin::read(conn, Survey::once(Scope::Processes, keys)) {
+        Ok(found) => found,
+        Err(error) => return Check::skipped(name, error),
     };
-    Ok(pollers_check(name, servers))
+    let lives = |at: &f64| (found.at - at).abs() < LEASE.as_secs_f64();
+    let is_one = |server: &&Member| {
+        server.engine == Engine::Ruby && server.poller && server.heartbeat.as_ref().is_some_and(lives)
+    };
+    pollers_check(name, Members::of(&found).processes.iter().filter(is_one).count())
 }
 
 fn pollers_check(name: &'static str, servers: usize) -> Check {
