@@ -43,6 +43,8 @@ pub(crate) enum ToShard {
     Cancel(Arc<str>),
     /// This is paused from now on, and nothing else.
     Paused(Arc<PausedNow>),
+    /// From now on each queue of the core has at most this many slots, in their order. At most one a second.
+    Caps(Arc<[usize]>),
     /// Which jobs run? Answered by [`ToControl::Running`]; one question at a time, so that phases always find room.
     NameJobs,
     /// What has been counted so far? Answered by [`ToControl::Counted`]; one question at a time.

@@ -50,7 +50,9 @@ pub enum Error {
         reason: String,
     },
     /// Queues of a Redis Cluster have no weights.
-    #[error("balance: queues of a Redis Cluster are served by priority, not by weight; leave it at strict")]
+    #[error(
+        "balance: queues of a Redis Cluster are served by priority, not by weight; give strict, even or adaptive"
+    )]
     WeightedInCluster,
     /// Periodic jobs of the file are refused.
     #[error("{reasons}; fix them, or start without them by --ignore-bad-cron")]

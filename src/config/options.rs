@@ -14,7 +14,7 @@ pub use rows::OPTIONS;
 pub const MODE_WORDS: &[&str] = &["at-least-once", "at-most-once"];
 
 /// The words of `--balance`.
-pub const BALANCE_WORDS: &[&str] = &["strict", "weighted"];
+pub const BALANCE_WORDS: &[&str] = &["strict", "weighted", "even", "adaptive", "adaptive-io"];
 
 /// The words of `--unknown`.
 pub const UNKNOWN_WORDS: &[&str] = &["leave", "fail"];

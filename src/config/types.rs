@@ -61,6 +61,12 @@ pub enum Balance {
     Strict,
     /// Weights: queues with jobs are served side by side, each in proportion to its number.
     Weighted,
+    /// Slots are given to queues, as many to each.
+    Even,
+    /// One slot to each queue, the rest by the seconds of work that wait in it.
+    Adaptive,
+    /// The same, but the rest only to queues named `-io`, if there are any.
+    AdaptiveIo,
 }
 
 impl FromStr for Balance {
@@ -70,7 +76,10 @@ impl FromStr for Balance {
         match text {
             "strict" => Ok(Self::Strict),
             "weighted" => Ok(Self::Weighted),
-            _ => Err(format!("`{text}` is neither strict nor weighted")),
+            "even" => Ok(Self::Even),
+            "adaptive" => Ok(Self::Adaptive),
+            "adaptive-io" => Ok(Self::AdaptiveIo),
+            _ => Err(format!("`{text}` is no balance")),
         }
     }
 }
@@ -243,9 +252,7 @@ impl fmt::Display for QueueSpec {
     }
 }
 
-/// The queues of a process.
-///
-/// Invariant: 1 to [`QUEUES_MAX`], no name twice, in the order the user gave.
+/// The queues of a process. Invariant: 1 to [`QUEUES_MAX`], no name twice, in the order the user gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queues {
     specs: Vec<QueueSpec>,

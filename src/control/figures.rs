@@ -55,6 +55,7 @@ pub(super) fn figures(control: &Control, jobs: Vec<RunningJob>) -> Figures {
         clock_skew_s: control.clock_skew(),
         heartbeat_s: control.settings.get().stats_interval.as_secs().max(1),
         heartbeat_key: control.settings.presence().heartbeat_key().to_owned(),
+        balance: control.assignment(),
         left: left::names(&control.options.stats),
         names: control.options.names.get().cloned().flatten(),
     }

@@ -41,6 +41,7 @@ mod reload;
 mod steering;
 mod upkeep;
 // What it does for running jobs.
+mod balancer;
 mod listener;
 mod paused;
 mod stalls;
@@ -58,7 +59,7 @@ mod ticker;
 mod unservable;
 
 pub(crate) use duty::DutyOptions;
-pub(crate) use options::{ControlOptions, Expected, RubyListTimes, RunOutcome};
+pub(crate) use options::{BalanceOptions, ControlOptions, Expected, RubyListTimes, RunOutcome};
 pub(crate) use run::run;
 pub(crate) use service_manager::ServiceManager;
 pub(crate) use settings::{Reload, Settings};

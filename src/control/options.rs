@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::duty::DutyOptions;
 use super::service_manager::ServiceManager;
 use super::settings::Settings;
+use crate::balance::Rule;
 use crate::cron::CronEntry;
 use crate::job::Schema;
 use crate::limits::{
@@ -39,6 +40,8 @@ pub(crate) struct ControlOptions {
     pub(crate) settings: Settings,
     /// How often to look for the lists of dead Ruby servers.
     pub(crate) ruby_lists: RubyListTimes,
+    /// How slots are given to queues, if they are.
+    pub(crate) balance: Option<BalanceOptions>,
     /// The counters of each shard.
     pub(crate) stats: Vec<Arc<ShardStats>>,
     /// What it publishes about itself and the process.
@@ -51,6 +54,15 @@ pub(crate) struct ControlOptions {
     pub(crate) periodic: Arc<OnceLock<Vec<CronEntry>>>,
     /// Where to report how the process is doing.
     pub(crate) manager: Option<ServiceManager>,
+}
+
+/// How slots are given to queues.
+#[derive(Debug, Clone)]
+pub(crate) struct BalanceOptions {
+    /// The rule.
+    pub(crate) rule: Rule,
+    /// The queues, in the order in which the shards have them.
+    pub(crate) queues: Vec<String>,
 }
 
 /// What is expected of the shards.

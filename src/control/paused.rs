@@ -152,6 +152,7 @@ impl Pauses {
             "what is paused has changed"
         );
         self.told = Arc::new(now);
+        self.control.note_paused(&self.told);
         self.control.shards.send_all(&ToShard::Paused(Arc::clone(&self.told))).await;
     }
 }

@@ -9,7 +9,8 @@ use super::settings::Reload;
 use super::shards::Shards;
 use super::state::Control;
 use super::{
-    declare, health, listener, notify, past, paused, poller, reaper, ruby_lists, stalls, steering, upkeep,
+    balancer, declare, health, listener, notify, past, paused, poller, reaper, ruby_lists, stalls, steering,
+    upkeep,
 };
 use crate::limits::{FAREWELL_LIMIT, HISTORY_LAST_CALL_MAX};
 use crate::mesh::{ControlEnd, Ending};
@@ -32,8 +33,10 @@ pub(crate) async fn run(
     // continues until a stop is asked for; the shards then end before they start.
     let upkeeps = upkeep::begin(&control).await;
     let pauses = paused::begin(&control).await;
+    let balancing = balancer::begin(&control);
     control.tell_all().await;
-    let actors = Actors::spawn(&control, steering, notify, upkeeps, pauses);
+    let mut actors = Actors::spawn(&control, steering, notify, upkeeps, pauses);
+    actors.balancing = balancing.map(balancer::spawn);
     let endings = all_ended(&control).await;
     actors.end(&control, &endings).await;
     let outcome = RunOutcome {
@@ -74,6 +77,8 @@ struct Actors {
     reapers: Vec<Actor>,
     listener: Actor,
     pauses: Actor,
+    /// Under a balance that gives slots to queues.
+    balancing: Option<Actor>,
     stalls: Actor,
     ruby_lists: Actor,
     /// One for each realm.
@@ -101,6 +106,7 @@ impl Actors {
             reapers: duties().map(|duty| reaper::spawn(control, duty)).collect(),
             listener: listener::spawn(control),
             pauses: paused::spawn(pauses),
+            balancing: None,
             stalls: stalls::spawn(control),
             ruby_lists: ruby_lists::spawn(control),
             pollers: duties().map(|duty| poller::spawn(control, duty)).collect(),
@@ -126,6 +132,9 @@ impl Actors {
         self.ruby_lists.stop().await;
         self.listener.stop().await;
         self.pauses.stop().await;
+        if let Some(balancing) = self.balancing {
+            balancing.stop().await;
+        }
         self.stalls.stop().await;
         // Not before the shards: their jobs are ours while the lease exists. The farewell removes the heartbeat, and the
         // lease if nothing is left in flight.

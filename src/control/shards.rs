@@ -40,11 +40,13 @@ pub(super) enum CountsFor {
     Past,
     /// The heartbeat.
     Beat,
+    /// What gives slots to queues.
+    Balance,
 }
 
 impl CountsFor {
     /// How many there are.
-    const COUNT: usize = 2;
+    const COUNT: usize = 3;
 }
 
 /// What one shard has counted, as it last said.

@@ -21,6 +21,8 @@ use crate::stats::{LifePhase, ShardStats};
 use crate::store::process::{DayCounts, Expiring};
 use crate::time::unix_now;
 use crate::wire::Cause;
+use crate::wire::figures::QueueSlots;
+use crate::wire::paused::PausedNow;
 
 /// The state of control.
 pub(super) struct Control {
@@ -48,6 +50,10 @@ pub(super) struct Control {
     pauses_rang: Event,
     /// The queues that programs of others have paused, as far as this process serves them.
     paused_by_others: RefCell<BTreeSet<String>>,
+    /// What is paused, as the shards know it.
+    paused_now: RefCell<Arc<PausedNow>>,
+    /// How many slots each queue has, if they are given to queues.
+    assignment: RefCell<Vec<QueueSlots>>,
     /// How long upkeep's last round trip took.
     round_trip: Cell<Duration>,
     /// What the counters of the day have.
@@ -80,6 +86,8 @@ impl Control {
             skew: Skew::default(),
             pauses_rang: Event::default(),
             paused_by_others: RefCell::default(),
+            paused_now: RefCell::default(),
+            assignment: RefCell::default(),
             round_trip: Cell::new(Duration::ZERO),
             counted: Cell::default(),
             expiring: Cell::default(),
@@ -185,6 +193,26 @@ impl Control {
             self.paused_by_others.replace(queues);
             self.pauses_rang.raise();
         }
+    }
+
+    /// What is paused, as the shards know it.
+    pub(super) fn paused_now(&self) -> Arc<PausedNow> {
+        Arc::clone(&self.paused_now.borrow())
+    }
+
+    /// Notes what it is.
+    pub(super) fn note_paused(&self, now: &Arc<PausedNow>) {
+        self.paused_now.replace(Arc::clone(now));
+    }
+
+    /// How many slots each queue has, and why; empty: they are not given to queues.
+    pub(super) fn assignment(&self) -> Vec<QueueSlots> {
+        self.assignment.borrow().clone()
+    }
+
+    /// Notes it.
+    pub(super) fn note_assignment(&self, assignment: Vec<QueueSlots>) {
+        self.assignment.replace(assignment);
     }
 
     /// Whether the shards have ended, and all of them clean.

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use super::placement::Placement;
 use super::web::Web;
+use crate::balance::Rule;
 use crate::cli::Program;
 use crate::client::Spelling;
 use crate::config::{Balance, Config, Mode, QueueOrder, Unknown};
-use crate::control::{ControlOptions, DutyOptions, Expected, RubyListTimes, ServiceManager, Settings};
+use crate::control::{
+    BalanceOptions, ControlOptions, DutyOptions, Expected, RubyListTimes, ServiceManager, Settings,
+};
 use crate::limits::{WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN};
 use crate::resp::RedisUrl;
 use crate::runner::OnCores;
@@ -59,7 +62,7 @@ pub(super) fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
         queues: queues.iter().map(|queue| (queue.name.as_str().to_owned(), queue.priority)).collect(),
         balance: match (config.balance, config.queues.order()) {
             (Balance::Strict, QueueOrder::Weight) | (Balance::Weighted, _) => shard::Balance::Weighted,
-            (Balance::Strict, _) => shard::Balance::Strict,
+            (_, _) => shard::Balance::Strict,
         },
         clocks: queues.iter().map(|queue| life.clock(queue.name.as_str())).collect(),
         slots,
@@ -112,6 +115,15 @@ pub(super) fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> Contr
         duties: duties(life, shards.len(), &names),
         settings: *settings,
         ruby_lists: RubyListTimes::default(),
+        balance: rule(config.balance).map(|rule| BalanceOptions {
+            rule,
+            queues: shards
+                .first()
+                .into_iter()
+                .flat_map(|shard| &shard.queues)
+                .map(|queue| queue.0.clone())
+                .collect(),
+        }),
         stats: shards.iter().map(|shard| Arc::clone(&shard.stats)).collect(),
         published: Arc::default(),
         expected: Expected {
@@ -121,6 +133,16 @@ pub(super) fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> Contr
         names: Arc::default(),
         periodic: Arc::default(),
         manager: ServiceManager::find(&|name| std::env::var_os(name)),
+    }
+}
+
+/// How slots are given to queues, if they are.
+fn rule(balance: Balance) -> Option<Rule> {
+    match balance {
+        Balance::Strict | Balance::Weighted => None,
+        Balance::Even => Some(Rule::Even),
+        Balance::Adaptive => Some(Rule::Adaptive),
+        Balance::AdaptiveIo => Some(Rule::AdaptiveIo),
     }
 }
 

@@ -53,6 +53,7 @@ impl<'a> Driver<'a> {
     pub(super) async fn serve(&mut self) -> Result<(), LinkError> {
         let shard = self.shard;
         loop {
+            pausing::heed_caps(shard);
             if self.turns.is_empty() {
                 if stop::step(shard, &mut self.link).await? {
                     return stop::leave(shard, &mut self.link).await;
@@ -104,10 +105,20 @@ impl<'a> Driver<'a> {
             is_outranked: shard.slots().is_outranked(),
             is_under_way: !self.turns.is_empty(),
             must_turn: appetite.must_turn(),
-            free: shard.slots().free_to_ask(),
+            free: self.free_to_ask(),
             ahead: shard.hand().unstarted() + appetite.coming(),
             report_waited: shard.ledger().waited(now),
         }
+    }
+
+    /// Slots for which jobs may be asked.
+    fn free_to_ask(&self) -> usize {
+        let (slots, hand) = (self.shard.slots(), self.shard.hand());
+        let free = slots.free_to_ask();
+        if !slots.caps().are_set() {
+            return free;
+        }
+        free.min(self.shard.rota().open(|queue| hand.unstarted_of(queue)) + hand.unstarted())
     }
 
     /// Sends one turn: what is settled, and how many jobs are wanted.
@@ -116,7 +127,12 @@ impl<'a> Driver<'a> {
         let (number, after) = (shard.numbers().fresh(), self.turns.newest());
         let report = report(shard);
         let mut order = self.turns.spare_order();
-        shard.rota().write_order(wanted, &mut order);
+        if wanted > 0 && shard.slots().caps().are_set() {
+            let ahead = (wanted + shard.hand().unstarted()).saturating_sub(self.free_to_ask());
+            shard.rota().write_capped_order(ahead, |queue| shard.hand().unstarted_of(queue), &mut order);
+        } else {
+            shard.rota().write_order(wanted, &mut order);
+        }
         let turn = Turn {
             number,
             after,
@@ -268,6 +284,10 @@ impl<'a> Driver<'a> {
     /// With every slot taken no job can start: nothing is waited for, and what arrives nevertheless goes back.
     async fn relieve_full_slots(&mut self) -> Result<(), LinkError> {
         let shard = self.shard;
+        let is_late = shard.hand().unstarted_since().is_some_and(|since| since.elapsed() >= UNSTARTED_HOLD);
+        if is_late && shard.free_slots() > 0 {
+            return pausing::end_waits(shard, &mut self.link).await;
+        }
         if !shard.phases().now().fetches() || shard.free_slots() > 0 {
             return Ok(());
         }
@@ -278,7 +298,7 @@ impl<'a> Driver<'a> {
             unblock(shard, &mut self.link, everyone).await?;
         }
         shard.appetite().starve(!shard.appetite().is_idle());
-        if shard.hand().unstarted_since().is_some_and(|since| since.elapsed() >= UNSTARTED_HOLD) {
+        if is_late {
             hand_back::unstarted(shard, &mut self.link).await?;
         }
         Ok(())

@@ -40,26 +40,38 @@ impl Hand {
     /// its place. `admit` may not reach back here.
     pub(super) fn next_job(&self, admit: impl Fn(&Batch) -> Admission) -> Option<(Rc<Batch>, usize)> {
         let mut ready = self.ready.borrow_mut();
+        let mut which = 0;
         loop {
-            let batch = ready.front()?;
-            if admit(batch) == Admission::NotNow {
-                return None;
+            let batch = ready.get(which)?;
+            match admit(batch) {
+                Admission::NotNow => return None,
+                Admission::NotThis => {
+                    which += 1;
+                    continue;
+                }
+                Admission::Start => {}
             }
             if let Some(at) = batch.start_next() {
                 self.unstarted.set(self.unstarted.get() - 1);
                 let batch = Rc::clone(batch);
                 if batch.unstarted() == 0 {
-                    ready.pop_front();
+                    ready.remove(which);
                 }
                 return Some((batch, at));
             }
-            ready.pop_front();
+            ready.remove(which);
         }
     }
 
     /// Jobs that have not started.
     pub(super) fn unstarted(&self) -> usize {
         self.unstarted.get()
+    }
+
+    /// Those of one queue.
+    pub(super) fn unstarted_of(&self, queue: usize) -> usize {
+        let ready = self.ready.borrow();
+        ready.iter().filter(|batch| batch.queue == queue).map(|batch| batch.unstarted()).sum()
     }
 
     /// Since when the job waits that has waited longest to start.

@@ -30,6 +30,7 @@
 //! | `phases` | the latest phase of a stop that control has ordered |
 //! | `numbers`, `clock` | numbers of batches and calls; Unix times of moments |
 //! | `abroad`, `held`, `burials`, `complaints` | what waits for another realm, a spoilt key, a burial; what was logged |
+//! | `caps` | how many jobs of each queue may hold a slot, if control says so |
 //! | `paused` | classes that operators have paused; which queues are, is in the rota |
 //! | `left` | how many jobs of unknown names were left to other workers lately |
 //! | `tally` | how jobs ended and how long they took, by queue and class |
@@ -56,6 +57,7 @@
 // Values and decisions: pure.
 mod admission;
 mod batch;
+mod caps;
 mod options;
 mod order;
 mod pace;

@@ -6,7 +6,7 @@ use glommio::channels::shared_channel::ConnectedSender;
 
 use super::ending::end_running;
 use super::named::name_jobs;
-use super::pausing::pause;
+use super::pausing::{cap, pause};
 use super::state::Shard;
 use super::tell::counted;
 use crate::handler::JobError;
@@ -33,6 +33,7 @@ pub(super) fn on_message(lanes: &[Rc<Shard>], message: ToShard, control: &Connec
             shard.options().stats.cancels_heard.add(1);
         }
         ToShard::Paused(now) => lanes.iter().for_each(|lane| pause(lane, &now)),
+        ToShard::Caps(caps) => lanes.iter().for_each(|lane| cap(lane, &caps)),
         ToShard::NameJobs => {
             let running = ToControl::Running { shard: shard.options().shard, jobs: name_jobs(lanes) };
             // One answer at a time is under way, so there is room; if control is gone nobody asks.

@@ -4,11 +4,13 @@
 //! Pure: it gets the queues and returns one order after the other. An order is asked for once and kept with the turn that
 //! was sent with it, so it may depend on anything that happened before.
 //!
-//! A queue that is paused is left out of [`Rota::served`], so no waiter waits for it; an order still names it, behind the
-//! others, because a turn reports on all queues, and its limits end before it.
+//! A queue that is paused, or at its [cap](super::caps), is left out of [`Rota::served`], so no waiter waits for it; an
+//! order still names it, behind the others, because a turn reports on all queues, and its limits end before it.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
+use super::caps::Caps;
 use super::options::Balance;
 use super::order::Order;
 use super::weights::Weights;
@@ -17,6 +19,8 @@ use super::weights::Weights;
 #[derive(Debug)]
 pub(super) struct Rota {
     rule: Rule,
+    /// How many jobs of each queue may run.
+    caps: Rc<Caps>,
     /// For each queue, whether it is paused.
     paused: Box<[Cell<bool>]>,
     /// How many are.
@@ -64,13 +68,13 @@ impl Priorities {
 
 impl Rota {
     /// The rota of queues with these numbers, highest first: priorities or weights.
-    pub(super) fn new(balance: Balance, numbers: &[i32]) -> Self {
+    pub(super) fn new(balance: Balance, numbers: &[i32], caps: Rc<Caps>) -> Self {
         let rule = match balance {
             Balance::Strict => Rule::Strict(Priorities::new(numbers)),
             Balance::Weighted => Rule::Weighted(Weights::new(numbers.iter().copied())),
         };
         let paused = numbers.iter().map(|_| Cell::new(false)).collect();
-        Self { rule, paused, paused_count: Cell::new(0) }
+        Self { rule, caps, paused, paused_count: Cell::new(0) }
     }
 
     /// Writes the next order of a turn that wants this many jobs into an empty one.
@@ -89,6 +93,37 @@ impl Rota {
         order.queues.extend((0..self.paused.len()).filter(|queue| self.is_paused(*queue)));
     }
 
+    /// The same while queues have caps: of each the turn may take what it has room for, and as many more as will start
+    /// within milliseconds. `unstarted`: jobs of a queue that have come and not started.
+    pub(super) fn write_capped_order(
+        &self,
+        ahead: usize,
+        unstarted: impl Fn(usize) -> usize,
+        order: &mut Order,
+    ) {
+        let Rule::Strict(priorities) = &self.rule else { return };
+        for queue in priorities.next_order().filter(|queue| self.is_served(*queue)) {
+            let limit = (self.caps.room(queue) + ahead).saturating_sub(unstarted(queue)).max(ahead.min(1));
+            if limit > 0 {
+                order.queues.push(queue);
+                order.limits.push(limit);
+            }
+        }
+        // There are few queues, and a set would be one more allocation.
+        let named = order.queues.len();
+        for queue in 0..self.paused.len() {
+            if !order.queues[..named].contains(&queue) {
+                order.queues.push(queue);
+            }
+        }
+    }
+
+    /// Jobs that may be asked for although queues have caps.
+    pub(super) fn open(&self, unstarted: impl Fn(usize) -> usize) -> usize {
+        let room = |queue| self.caps.room(queue).saturating_sub(unstarted(queue));
+        (0..self.paused.len()).filter(|queue| self.is_served(*queue)).map(room).sum()
+    }
+
     /// Notes what a turn with this order has brought: queue and jobs, of those that brought any.
     pub(super) fn note(
         &self,
@@ -105,13 +140,21 @@ impl Rota {
 
     /// The queues that are served at all: those in which jobs are waited for.
     pub(super) fn served(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
-        let all: Vec<usize> = (0..self.paused.len()).filter(|queue| !self.is_paused(*queue)).collect();
+        let all: Vec<usize> = (0..self.paused.len()).filter(|queue| self.is_served(*queue)).collect();
         all.into_iter()
     }
 
     /// Whether any queue is served.
     pub(super) fn serves_any(&self) -> bool {
+        if self.caps.are_set() {
+            return (0..self.paused.len()).any(|queue| self.is_served(queue));
+        }
         self.paused_count.get() < self.paused.len()
+    }
+
+    /// Whether jobs of this queue are taken: it is not paused, and not at its cap.
+    pub(super) fn is_served(&self, queue: usize) -> bool {
+        !self.is_paused(queue) && !self.caps.is_full(queue)
     }
 
     /// Whether this queue is paused.
@@ -135,8 +178,12 @@ impl Rota {
 mod tests {
     use super::*;
 
+    fn rota(balance: Balance, numbers: &[i32]) -> Rota {
+        Rota::new(balance, numbers, Rc::new(Caps::new(numbers.len())))
+    }
+
     fn check(ranks: &[i32], orders: &[&[usize]]) {
-        let rota = Rota::new(Balance::Strict, ranks);
+        let rota = rota(Balance::Strict, ranks);
         for (nth, expected) in orders.iter().enumerate() {
             let mut order = Order::default();
             rota.write_order(9, &mut order);
@@ -160,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_paused_queue_is_named_last_without_a_limit_and_is_not_waited_for() {
-        let rota = Rota::new(Balance::Strict, &[2, 1, 1]);
+        let rota = rota(Balance::Strict, &[2, 1, 1]);
         let next = |rota: &Rota| {
             let mut order = Order::default();
             rota.write_order(9, &mut order);
@@ -178,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_paused_queue_has_no_weight_and_a_turn_that_wants_nothing_has_no_limits() {
-        let rota = Rota::new(Balance::Weighted, &[2, 1, 1]);
+        let rota = rota(Balance::Weighted, &[2, 1, 1]);
         let next = |wanted| {
             let mut order = Order::default();
             rota.write_order(wanted, &mut order);
@@ -188,5 +235,25 @@ mod tests {
         assert_eq!(next(4), (vec![0, 1, 2], vec![2, 1, 1]));
         rota.pause(|queue| queue == 0);
         assert_eq!(next(4), (vec![1, 2, 0], vec![2, 2]));
+    }
+
+    #[test]
+    fn a_queue_at_its_cap_is_named_last_and_the_others_are_limited_by_their_room() {
+        let caps = Rc::new(Caps::new(3));
+        let rota = Rota::new(Balance::Strict, &[0, 0, 0], Rc::clone(&caps));
+        caps.set(|queue| [3, 1, 4][queue]);
+        caps.starts(1);
+        let next = |ahead, unstarted: [usize; 3]| {
+            let mut order = Order::default();
+            rota.write_capped_order(ahead, |queue| unstarted[queue], &mut order);
+            (order.queues, order.limits)
+        };
+        assert_eq!(next(0, [0; 3]), (vec![0, 2, 1], vec![3, 4]));
+        assert_eq!(next(0, [3, 0, 1]), (vec![2, 0, 1], vec![3]));
+        assert_eq!(next(10, [20, 0, 0]), (vec![2, 0, 1], vec![14, 1]), "short jobs are read ahead");
+        assert_eq!((rota.open(|_| 0), rota.open(|_| 3)), (7, 1));
+        assert_eq!(rota.served().collect::<Vec<_>>(), [0, 2]);
+        caps.set(|queue| [0, 1, 0][queue]);
+        assert!(!rota.serves_any());
     }
 }

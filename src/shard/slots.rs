@@ -11,6 +11,7 @@ use foldhash::fast::RandomState;
 use glommio::Task;
 
 use super::batch::Batch;
+use super::caps::Caps;
 use super::crew::Crew;
 use super::deadlines::Deadlines;
 use crate::stats::JobMark;
@@ -21,6 +22,8 @@ pub(super) struct Slots {
     count: usize,
     /// Set if lanes share them.
     share: Option<Share>,
+    /// Those that each queue has.
+    caps: Rc<Caps>,
     /// Jobs that wait at an await point, by a number that rises from start to start.
     tasks: RefCell<HashMap<u64, RunningJob, RandomState>>,
     /// The last job that ended before it was noted in `tasks`.
@@ -83,10 +86,11 @@ impl RunningJob {
 }
 
 impl Slots {
-    pub(super) fn new(count: usize, share: Option<Share>) -> Self {
+    pub(super) fn new(count: usize, share: Option<Share>, caps: Rc<Caps>) -> Self {
         Self {
             count,
             share,
+            caps,
             tasks: RefCell::default(),
             ended_at_once: Cell::new(0),
             deadlines: Deadlines::default(),
@@ -96,6 +100,11 @@ impl Slots {
     /// How many there are.
     pub(super) fn count(&self) -> usize {
         self.count
+    }
+
+    /// How many each queue may have.
+    pub(super) fn caps(&self) -> &Caps {
+        &self.caps
     }
 
     /// How the lanes of this core share them, if they do.
@@ -140,6 +149,7 @@ impl Slots {
 
     /// Gives a job a slot.
     pub(super) fn hold(&self, id: u64, job: RunningJob) {
+        self.caps.starts(job.batch.queue);
         self.tasks.borrow_mut().insert(id, job);
         if let Some(share) = &self.share {
             share.crew.take_slot();
@@ -152,6 +162,7 @@ impl Slots {
         match ended {
             Some(job) => {
                 self.deadlines.remove(id, job.deadline);
+                self.caps.ends(job.batch.queue);
                 // Dropping one's own task would cancel it.
                 job.task.detach();
                 self.give_back(1);
@@ -169,13 +180,18 @@ impl Slots {
     pub(super) fn take(&self, id: u64) -> Option<RunningJob> {
         let job = self.tasks.borrow_mut().remove(&id)?;
         self.deadlines.remove(id, job.deadline);
+        self.caps.ends(job.batch.queue);
         self.give_back(1);
         Some(job)
     }
 
     /// Takes all of them.
     pub(super) fn take_all(&self) -> Vec<Task<()>> {
-        let tasks: Vec<_> = self.tasks.borrow_mut().drain().map(|(_, job)| job.task).collect();
+        let ended = |job: RunningJob| {
+            self.caps.ends(job.batch.queue);
+            job.task
+        };
+        let tasks: Vec<_> = self.tasks.borrow_mut().drain().map(|(_, job)| ended(job)).collect();
         self.give_back(tasks.len());
         tasks
     }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use super::abroad::Abroad;
 use super::appetite::Appetite;
 use super::burials::Burials;
+use super::caps::Caps;
 use super::clock::Clock;
 use super::complaints::Complaints;
 use super::crew::Seat;
@@ -61,6 +62,7 @@ impl Shard {
         let of_queue = |name: &String| QueueKeys::new(keys, name, &options.uuid, options.shard);
         let queues: Rc<[QueueKeys]> = options.queues.iter().map(|(name, _)| of_queue(name)).collect();
         let ranks: Vec<i32> = options.queues.iter().map(|(_, rank)| *rank).collect();
+        let caps = Rc::new(Caps::new(queues.len()));
         let seat = share.as_ref().map(|share| share.crew().seat(share.lane()).clone());
         Self {
             tally: Tally::new(queues.len(), handlers.count()),
@@ -75,8 +77,8 @@ impl Shard {
             handlers,
             seat: seat.unwrap_or_else(|| Seat::new(0, options.at_least_once)),
             ledger: Ledger::default(),
-            slots: Slots::new(options.slots, share),
-            rota: Rota::new(options.balance, &ranks),
+            slots: Slots::new(options.slots, share, Rc::clone(&caps)),
+            rota: Rota::new(options.balance, &ranks, caps),
             phases: Phases::default(),
             paused: PausedHere::default(),
             numbers: Numbers::default(),

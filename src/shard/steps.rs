@@ -66,7 +66,10 @@ pub(super) async fn run_ready(shard: &Rc<Shard>) -> bool {
 
 /// Starts the next job if it is admitted: the moment when it had ended, or begun to wait. `None` if none was admitted.
 pub(super) fn run_next(shard: &Rc<Shard>, began: Instant) -> Option<Instant> {
-    let (batch, at) = shard.hand().next_job(|_| admit(shard.free_slots()))?;
+    let (batch, at) = shard.hand().next_job(|batch| {
+        let caps = shard.slots().caps();
+        admit(shard.free_slots(), || caps.are_set() && caps.is_full(batch.queue))
+    })?;
     let ended = start(shard, &batch, at, began);
     // The end of one job is the start of the next: one clock read a job.
     let now = Instant::now();

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::limits::RUNNING_JOBS_SHOWN_MAX;
 use crate::store::survey::{Heartbeat, Process, Summary};
-use crate::wire::figures::{Figures, LeftName, ShardFigures, Trouble};
+use crate::wire::figures::{Figures, LeftName, QueueSlots, ShardFigures, Trouble};
 use crate::wire::heartbeat_key::{Poller, ServedQueue, split_queues};
 
 /// Whose process it is.
@@ -49,6 +49,8 @@ pub(crate) struct Member {
     pub(crate) heartbeat: Option<f64>,
     /// By how many seconds the clock of its host is ahead of Redis's, if by more than one; below 0: behind. Ours only.
     pub(crate) clock_skew_s: Option<f64>,
+    /// How many of its slots each queue has, if it gives them to queues. Ours only.
+    pub(crate) balance: Vec<QueueSlots>,
     /// Names that it does not know, whose jobs it leaves to other workers. Ours only.
     pub(crate) left: Vec<LeftName>,
     /// Names of the jobs it has handlers for; `None`: it does not say.
@@ -122,6 +124,7 @@ impl Member {
             started_at: process.started_at,
             heartbeat: number(|said| &said.heartbeat),
             clock_skew_s: figures.and_then(|figures| figures.clock_skew_s),
+            balance: figures.map(|figures| figures.balance.clone()).unwrap_or_default(),
             left: figures.map(|figures| figures.left.clone()).unwrap_or_default(),
             names: figures.and_then(|figures| figures.names.clone()),
             shards: figures.map(|figures| figures.shards.clone()).unwrap_or_default(),

@@ -47,6 +47,9 @@ pub struct Figures {
     /// The key of its heartbeat, for its reaper; empty: not reported.
     #[serde(default)]
     pub heartbeat_key: String,
+    /// How many of its slots each queue has, in the order of its queues; empty: slots are not given to queues.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub balance: Vec<QueueSlots>,
     /// Names that it does not know, with how often it has left a job of each to other workers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<LeftName>,
@@ -54,6 +57,17 @@ pub struct Figures {
     /// [`JOB_NAMES_BYTES_MAX`](crate::limits::JOB_NAMES_BYTES_MAX).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub names: Option<Vec<String>>,
+}
+
+/// The slots of one queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueSlots {
+    /// The queue.
+    pub queue: String,
+    /// How many of the process's slots its jobs may hold.
+    pub slots: u64,
+    /// Why, in words.
+    pub reason: String,
 }
 
 /// A name that a process does not know.
@@ -191,6 +205,7 @@ mod tests {
         }];
         let version = "0.2.0".to_owned();
         let figures = Figures {
+            balance: Vec::new(),
             phase: "running".to_owned(),
             troubles: vec![trouble],
             shards,

@@ -26,6 +26,7 @@ mod harness;
 mod own_redis;
 
 mod alone;
+mod balance;
 mod beside;
 mod cases;
 mod chaos;

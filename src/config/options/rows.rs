@@ -90,8 +90,9 @@ pub const OPTIONS: &[OptionSpec] = &[
         value_name: "HOW",
         default: DefaultValue::Text("strict"),
         allowed: Allowed::Words(BALANCE_WORDS),
-        help: "What the numbers of queues mean: priorities (strict), or weights (weighted; below 1 counts as 1), by which \
-               queues share and none waits for another to be empty; in a Redis Cluster only strict",
+        help: "How queues share the slots: by priority (strict), by weight (weighted; a number below 1 counts as 1; not in a \
+               Redis Cluster), evenly (even), or one each and the rest by the work that waits (adaptive; adaptive-io: the \
+               rest to queues named -io)",
         ..BASE
     },
     OptionSpec {

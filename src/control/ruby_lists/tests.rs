@@ -45,6 +45,7 @@ fn presence(uuid: &str) -> Presence {
 impl Process {
     fn start(redis: &OwnRedis, uuid: &str, ruby_lists: RubyListTimes) -> Self {
         let options = ControlOptions {
+            balance: None,
             published: Arc::default(),
             schema: Schema::Jiggler,
             uuid: uuid.to_owned(),
