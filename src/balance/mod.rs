@@ -36,7 +36,7 @@ pub struct Wish {
 pub struct QueueNow {
     /// Jobs that wait in it.
     pub length: u64,
-    /// Its jobs that hold a slot of this process.
+    /// Slots of this process that its jobs hold, or have held of late.
     pub running: usize,
     /// Seconds that one of its jobs takes, as measured; `None` before the first has ended.
     pub run_s: Option<f64>,

@@ -6,6 +6,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use glommio::timer::Timer;
 
@@ -29,8 +30,9 @@ pub(super) struct Balancing {
     spread: Spread,
     /// What each shard was told.
     told: Vec<Vec<usize>>,
-    /// For each queue what has been measured.
+    /// For each queue what has been measured, and when.
     measured: Vec<Measured>,
+    measured_at: Instant,
     /// One for each duty, while it stands.
     links: Vec<Option<ControlLink>>,
 }
@@ -43,11 +45,15 @@ struct Measured {
     sum_s: f64,
     /// Seconds a job, of late.
     run_s: Option<f64>,
+    /// Slots that its jobs held, of late: what those that ended took, by the time in which they did.
+    used: f64,
 }
 
 impl Measured {
-    /// Jobs and seconds counted up to now.
-    fn look(&mut self, count: u64, sum_s: f64) {
+    /// Jobs and seconds counted up to now, so long after the last look.
+    fn look(&mut self, count: u64, sum_s: f64, after: Duration) {
+        let used = (sum_s - self.sum_s).max(0.0) / after.as_secs_f64().max(1e-3);
+        self.used += (used - self.used) * BALANCE_STEP;
         let ended = count.saturating_sub(self.count);
         if ended > 0 {
             let each = ((sum_s - self.sum_s) / ended as f64).max(0.0);
@@ -67,6 +73,7 @@ pub(super) fn begin(control: &Rc<Control>) -> Option<Balancing> {
         told: slots.iter().map(|_| Vec::new()).collect(),
         spread: Spread::new(slots, queues.len()),
         measured: vec![Measured::default(); queues.len()],
+        measured_at: Instant::now(),
         links: control.duties.iter().map(|_| None).collect(),
         control: Rc::clone(control),
         queues,
@@ -93,6 +100,7 @@ impl Balancing {
                     let paused = self.control.paused_now();
                     let queue = |((length, measured), name): ((&u64, &Measured), &String)| QueueNow {
                         length: *length,
+                        running: measured.used.round() as usize,
                         run_s: measured.run_s,
                         is_paused: paused.queues.contains(name),
                         ..QueueNow::default()
@@ -152,8 +160,9 @@ impl Balancing {
                 *sum_s += row.row.run.sum_s();
             }
         }
+        let after = std::mem::replace(&mut self.measured_at, Instant::now()).elapsed();
         for (measured, (count, sum_s)) in self.measured.iter_mut().zip(sums) {
-            measured.look(count, sum_s);
+            measured.look(count, sum_s, after);
         }
     }
 
@@ -185,13 +194,14 @@ mod tests {
     #[test]
     fn the_time_of_a_job_follows_what_ended_since_the_last_look() {
         let mut measured = Measured::default();
-        measured.look(0, 0.0);
+        let second = Duration::from_secs(1);
+        measured.look(0, 0.0, second);
         assert_eq!(measured.run_s, None);
-        measured.look(10, 20.0);
-        assert_eq!(measured.run_s, Some(2.0));
-        measured.look(10, 20.0);
-        assert_eq!(measured.run_s, Some(2.0), "nothing has ended");
-        measured.look(12, 20.0);
-        assert_eq!(measured.run_s, Some(1.0));
+        measured.look(10, 20.0, 2 * second);
+        assert_eq!((measured.run_s, measured.used), (Some(2.0), 5.0), "ten slots for two seconds, damped");
+        measured.look(10, 20.0, second);
+        assert_eq!((measured.run_s, measured.used), (Some(2.0), 2.5), "nothing has ended");
+        measured.look(12, 20.0, second);
+        assert_eq!((measured.run_s, measured.used), (Some(1.0), 1.25));
     }
 }
