@@ -111,7 +111,7 @@ impl Balancing {
                 }
                 // Tasks that need Redis more log its outages.
                 Err(error) => {
-                    tracing::debug!(%error, "cannot see how long queues are; slots stay as they are")
+                    tracing::debug!(%error, "cannot see how long queues are; slots stay as they are");
                 }
             }
         }
