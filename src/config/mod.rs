@@ -14,6 +14,7 @@ pub mod raw;
 mod redis;
 mod runners;
 mod settings;
+mod slots;
 pub mod table;
 pub mod types;
 pub mod value;
@@ -22,6 +23,7 @@ pub mod yaml;
 pub use error::{Error, Origin};
 pub use periodic::PeriodicItem;
 pub use raw::Raw;
+pub use slots::QueueWish;
 pub use types::{
     Balance, GivenUrl, LogFormat, LogLevel, Mode, QueueOrder, QueueSpec, Queues, QueuesError, Unknown,
 };
@@ -92,6 +94,8 @@ pub struct Config {
     pub periodic: Vec<PeriodicItem>,
     /// Programs that run jobs in processes of their own.
     pub runners: Vec<RunnerSpec>,
+    /// What queues are to have, under a balance that gives slots to queues.
+    pub slots: Vec<QueueWish>,
     /// Entries the dead set keeps.
     pub max_dead_jobs: u64,
     /// How long an entry stays in the dead set.
@@ -146,6 +150,7 @@ impl Config {
         if is_cluster && config.balance == Balance::Weighted {
             return Err(Error::WeightedInCluster);
         }
+        slots::check(&config.slots, config.balance, &config.queues)?;
         Ok(config)
     }
 

@@ -12,6 +12,7 @@ use super::{
     periodic::PeriodicItem,
     raw::{address, count, environment, file, metrics, queues, retries, word},
     redis::RedisParts,
+    slots::QueueWish,
     types::{Balance, GivenUrl, LogFormat, LogLevel, Mode, Queues, Unknown},
     value::Value,
 };
@@ -47,6 +48,8 @@ macro_rules! settings {
             pub(super) periodic: Option<Vec<PeriodicItem>>,
             /// The runners of a file.
             pub(super) runners: Option<Vec<RunnerSpec>>,
+            /// What queues of a file are to have.
+            pub(super) slots: Option<Vec<QueueWish>>,
             /// The runner of the application that is required.
             pub(super) require: Option<RunnerSpec>,
             /// Places of settings that are accepted and have no effect.
@@ -85,6 +88,7 @@ macro_rules! settings {
                     redis: self.redis.over(lower.redis),
                     periodic: self.periodic.or(lower.periodic),
                     runners: self.runners.or(lower.runners),
+                    slots: self.slots.or(lower.slots),
                     require: self.require.or(lower.require),
                     unused: self.unused.into_iter().chain(lower.unused).collect(),
                 }
@@ -101,6 +105,7 @@ macro_rules! settings {
                     redis_url: raw.redis_url,
                     redis_notes: Vec::new(),
                     periodic: raw.periodic.unwrap_or_default(),
+                    slots: raw.slots.unwrap_or_default(),
                     runners: raw.runners.into_iter().flatten().chain(raw.require).collect(),
                     config_file: raw.config_file,
                     unused: raw.unused,

@@ -19,7 +19,7 @@ use super::{
     options::{OPTIONS, OptionId, OptionSpec},
     periodic,
     raw::Raw,
-    runners,
+    runners, slots,
     value::{Value, shortened},
 };
 use crate::limits::{CONFIG_DEPTH_MAX, CONFIG_FILE_BYTES_MAX};
@@ -178,6 +178,9 @@ impl Reader<'_> {
             if entry.name == runners::KEY && !is_null(entry.value) {
                 raw.runners = Some(runners::read(self.path, entry.value)?);
             }
+            if entry.name == slots::KEY && !is_null(entry.value) {
+                raw.slots = Some(slots::read(self.path, entry.value)?);
+            }
             if is_list(&entry.name) {
                 continue;
             }
@@ -228,7 +231,7 @@ impl Reader<'_> {
 
 /// Whether a key is that of things that are no options.
 fn is_list(key: &str) -> bool {
-    [periodic::KEY, runners::KEY, CAPSULES].contains(&key)
+    [periodic::KEY, runners::KEY, slots::KEY, CAPSULES].contains(&key)
 }
 
 /// The line at which a file nests deeper than allowed. The loader below recurses level by level without its own bound; its
@@ -267,6 +270,7 @@ fn keys_in_use() -> impl Iterator<Item = &'static str> {
     options.flat_map(|spec| [Some(spec.key), spec.gem_key].into_iter().flatten()).chain([
         periodic::KEY,
         runners::KEY,
+        slots::KEY,
         CAPSULES,
     ])
 }

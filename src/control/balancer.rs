@@ -67,7 +67,7 @@ impl Measured {
 pub(super) fn begin(control: &Rc<Control>) -> Option<Balancing> {
     let BalanceOptions { rule, queues } = control.options.balance.clone()?;
     let slots = control.options.expected.slots.clone();
-    let named: Vec<(&str, Wish)> = queues.iter().map(|name| (name.as_str(), Wish::default())).collect();
+    let named: Vec<(&str, Wish)> = queues.iter().map(|(name, wish)| (name.as_str(), *wish)).collect();
     let mut balancing = Balancing {
         balancer: Balancer::new(rule, slots.iter().sum(), &named),
         told: slots.iter().map(|_| Vec::new()).collect(),
@@ -76,7 +76,7 @@ pub(super) fn begin(control: &Rc<Control>) -> Option<Balancing> {
         measured_at: Instant::now(),
         links: control.duties.iter().map(|_| None).collect(),
         control: Rc::clone(control),
-        queues,
+        queues: queues.into_iter().map(|(name, _)| name).collect(),
     };
     balancing.assign(&vec![QueueNow::default(); balancing.queues.len()]);
     Some(balancing)

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::duty::DutyOptions;
 use super::service_manager::ServiceManager;
 use super::settings::Settings;
-use crate::balance::Rule;
+use crate::balance::{Rule, Wish};
 use crate::cron::CronEntry;
 use crate::job::Schema;
 use crate::limits::{
@@ -61,8 +61,8 @@ pub(crate) struct ControlOptions {
 pub(crate) struct BalanceOptions {
     /// The rule.
     pub(crate) rule: Rule,
-    /// The queues, in the order in which the shards have them.
-    pub(crate) queues: Vec<String>,
+    /// The queues, in the order in which the shards have them, and what each is to have.
+    pub(crate) queues: Vec<(String, Wish)>,
 }
 
 /// What is expected of the shards.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::placement::Placement;
 use super::web::Web;
-use crate::balance::Rule;
+use crate::balance::{Rule, Wish};
 use crate::cli::Program;
 use crate::client::Spelling;
 use crate::config::{Balance, Config, Mode, QueueOrder, Unknown};
@@ -121,7 +121,7 @@ pub(super) fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> Contr
                 .first()
                 .into_iter()
                 .flat_map(|shard| &shard.queues)
-                .map(|queue| queue.0.clone())
+                .map(|(queue, _)| (queue.clone(), wish(config, queue)))
                 .collect(),
         }),
         stats: shards.iter().map(|shard| Arc::clone(&shard.stats)).collect(),
@@ -134,6 +134,11 @@ pub(super) fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> Contr
         periodic: Arc::default(),
         manager: ServiceManager::find(&|name| std::env::var_os(name)),
     }
+}
+
+/// What a queue is to have.
+fn wish(config: &Config, queue: &str) -> Wish {
+    config.slots.iter().find(|wish| wish.queue == queue).map(|wish| wish.wish).unwrap_or_default()
 }
 
 /// How slots are given to queues, if they are.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::harness::cluster::Cluster;
 use crate::harness::wait::{measure_over, wait_until, wait_within};
-use crate::harness::{Redis, Worker, json, output_of};
+use crate::harness::{Redis, Worker, config_file, json, output_of};
 
 /// Well below the time that the jobs of the flooded queue take, and above that in which a process looks again.
 const STARTS_WITHIN: Duration = Duration::from_secs(5);
@@ -137,4 +137,45 @@ fn an_unknown_balance_is_refused_with_the_list() {
     for word in ["fair", "strict", "weighted", "even", "adaptive", "adaptive-io"] {
         assert!(said.contains(word), "{said}");
     }
+}
+
+#[test]
+fn a_maximum_is_never_exceeded_and_a_minimum_is_kept() {
+    let redis = Redis::start();
+    for queue in ["bulk", "kept", "mail"] {
+        fill(&redis, queue, 300.0, if queue == "bulk" { 100 } else { 20 });
+    }
+    let config = config_file("balance: adaptive\nslots:\n  bulk: {max: 3}\n  kept: {min: 4, max: 4}\n");
+    let path = config.path();
+    let args = ["-q", "bulk,kept,mail", "--cores", "2", "-c", "10", "-t", "1", "-C", &path];
+    let mut worker = Worker::start(&redis, &args);
+    let all = || [taken(&redis, "bulk", 100), taken(&redis, "kept", 20), taken(&redis, "mail", 20)];
+    wait_until("all slots are taken", || all() == [3, 4, 3]);
+    measure_over(Duration::from_secs(3));
+    assert_eq!(all(), [3, 4, 3]);
+    wait_until("the reasons are shown", || {
+        let shown = shown(&redis.url());
+        shown.get("bulk").is_some_and(|bulk| bulk == &(3, "its maximum".to_owned()))
+    });
+    worker.stop();
+}
+
+#[test]
+fn slots_go_where_a_target_is_missed() {
+    let redis = Redis::start();
+    fill(&redis, "bulk", 0.2, 3_000);
+    // With one slot of ten it would take 40 s to come to the last.
+    fill(&redis, "mail", 0.2, 200);
+    let config = config_file("balance: adaptive\nslots: {mail: {target: 8}}\nstats_interval: 1\n");
+    let path = config.path();
+    let args = ["-q", "bulk,mail", "--cores", "1", "-c", "10", "-t", "1", "-C", &path];
+    let mut worker = Worker::start(&redis, &args);
+    let mut said = false;
+    wait_within(Duration::from_secs(20), "the mails have started", || {
+        said |= shown(&redis.url()).get("mail").is_some_and(|mail| mail.1.contains("to start within 8 s"));
+        redis.queue("mail").is_empty().then_some(())
+    });
+    assert!(said, "the reason was never shown: {:?}", shown(&redis.url()));
+    assert!(redis.queue("bulk").len() > 1_500, "it had most slots meanwhile");
+    worker.stop();
 }
