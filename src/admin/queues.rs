@@ -41,6 +41,12 @@ pub(crate) fn queues(
     } else {
         let mut columns = vec![("queue", Align::Left), ("jobs", Align::Right), ("served by", Align::Right)];
         let mut rows: Vec<Vec<String>> = queues.iter().map(row).collect();
+        if queues.iter().any(|queue| queue.slots.is_some()) {
+            columns.push(("slots", Align::Right));
+            for (row, queue) in rows.iter_mut().zip(queues) {
+                row.push(queue.slots.map_or_else(String::new, |slots| slots.to_string()));
+            }
+        }
         if queues.iter().any(|queue| queue.paused.is_some()) {
             columns.push(("paused", Align::Left));
             for (row, queue) in rows.iter_mut().zip(queues) {

@@ -27,9 +27,9 @@ pub(super) const KEY: &str = "slots";
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueueWish {
     /// Its name.
-    pub queue: String,
+    pub(crate) queue: String,
     /// What it is to have.
-    pub wish: Wish,
+    pub(crate) wish: Wish,
     /// Where that is said.
     origin: Origin,
 }

@@ -20,7 +20,7 @@ use crate::{
         survey::{Process, Summary},
     },
     wire::{
-        figures::{Figures, LeftName, Trouble},
+        figures::{Figures, LeftName, QueueSlots, Trouble},
         heartbeat_key::{self, Poller},
         paused::Paused,
     },
@@ -135,13 +135,16 @@ struct Health<'a> {
     /// Names that it does not know, whose jobs it leaves to others.
     #[serde(skip_serializing_if = "<[LeftName]>::is_empty")]
     left: &'a [LeftName],
+    /// How many of its slots each queue has, and why, if it gives them to queues.
+    #[serde(skip_serializing_if = "<[QueueSlots]>::is_empty")]
+    balance: &'a [QueueSlots],
 }
 
 impl<'a> Health<'a> {
     fn of(process: &'a Process, figures: &'a Figures) -> Self {
-        let Figures { troubles, left, .. } = figures;
+        let Figures { troubles, left, balance, .. } = figures;
         let ok = process.died_at.is_none() && troubles.is_empty();
-        Self { ok, phase: member::phase(process), troubles, left }
+        Self { ok, phase: member::phase(process), troubles, left, balance }
     }
 }
 

@@ -19,6 +19,9 @@ pub(crate) struct Queue<'s> {
     pub(crate) jobs: u64,
     /// Living processes that serve it.
     pub(crate) processes: u64,
+    /// Slots that processes give it, if any gives slots to queues.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) slots: Option<u64>,
     /// How it is paused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) paused: Option<&'s Pause>,
@@ -48,6 +51,9 @@ impl<'s> Queues<'s> {
         for process in alive(summary) {
             for served in heartbeat_key::split_queues(&process.queues) {
                 queues.entry(served.name).or_default().processes += 1;
+            }
+            for given in process.figures.iter().flat_map(|figures| &figures.balance) {
+                *queues.entry(&given.queue).or_default().slots.get_or_insert(0) += given.slots;
             }
         }
         for (name, pause) in &summary.paused.queues {

@@ -40,6 +40,8 @@ pub(super) struct FleetFacts {
     /// Since the look before.
     pub(super) processed_per_s: Option<f64>,
     pub(super) due: NextDue,
+    /// Slots by queue, of processes that give their slots to queues.
+    pub(super) queue_slots: BTreeMap<String, u64>,
     /// For each of these queues that has jobs: how long the one that is next has waited, in seconds ([`Next::age_s`]).
     pub(super) oldest: Vec<(String, f64)>,
 }
@@ -254,6 +256,9 @@ impl Open {
             if member.died_at.is_none() {
                 facts.running_jobs += member.busy;
                 facts.slots += member.concurrency;
+                for given in member.balance {
+                    *facts.queue_slots.entry(given.queue).or_default() += given.slots;
+                }
             }
             *facts.phases.entry(member.phase).or_default() += 1;
         }

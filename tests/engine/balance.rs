@@ -70,6 +70,14 @@ fn a_short_queue_beside_a_flooded_one_keeps_a_slot_and_starts_at_once() {
         let shown = shown(&redis.url());
         assert_eq!(shown["mail"].0, 1, "{shown:?}");
         assert!(shown["bulk"].1.contains("s of work"), "{shown:?}");
+        let url = redis.url();
+        let print =
+            |args: &[&str]| json(output_of(&[args, &["--json", "--redis-url", &url]].concat()).stdout);
+        let queues = print(&["queues"]);
+        assert_eq!((&queues["queues"][0]["slots"], &queues["queues"][1]["slots"]), (&5.into(), &1.into()));
+        let summary = print(&["summary"]);
+        let process = summary["processes"].as_object().unwrap().values().next().unwrap();
+        assert_eq!(process["health"]["balance"][0]["queue"], "bulk", "{process}");
         worker.stop();
     }
 }

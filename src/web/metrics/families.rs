@@ -93,6 +93,7 @@ families! {
     FLEET_UP: Gauge "jiggler_fleet_up" [] "Whether the state of the fleet could be read";
     FLEET_QUEUE: Gauge "jiggler_fleet_queue_jobs" ["queue"] "Jobs that wait in a queue; the 1,000 longest";
     FLEET_OLDEST: Gauge "jiggler_fleet_queue_oldest_seconds" ["queue"] "Age of the job that is taken next, by the time in its payload; without one, how long it has been next since somebody asks";
+    FLEET_QUEUE_SLOTS: Gauge "jiggler_fleet_queue_slots" ["queue"] "Slots that processes give to a queue, under balance even or adaptive";
     FLEET_PAUSED: Gauge "jiggler_fleet_paused" ["what", "name"] "1 for each queue and class that is paused in the whole fleet";
     FLEET_WAITING: Gauge "jiggler_fleet_waiting_jobs" [] "Jobs that wait in all queues";
     FLEET_SET: Gauge "jiggler_fleet_set_jobs" ["set"] "Jobs in a set: retries, scheduled or dead";

@@ -212,6 +212,8 @@ fn write_fleet(facts: &FleetFacts, out: &mut Out<'_>) -> fmt::Result {
     out.gauge(&families::FLEET_QUEUE, queues)?;
     let oldest = facts.oldest.iter().map(|(queue, age_s)| ([("queue", &**queue)], *age_s));
     out.gauge(&families::FLEET_OLDEST, oldest)?;
+    let slots = facts.queue_slots.iter().map(|(queue, slots)| ([("queue", &**queue)], *slots as f64));
+    out.gauge(&families::FLEET_QUEUE_SLOTS, slots)?;
     let paused = [("queue", &facts.paused.queues), ("class", &facts.paused.classes)];
     let paused = paused.into_iter().flat_map(|(what, pauses)| {
         pauses.keys().map(move |name| ([("what", what), ("name", name.as_str())], 1.0))

@@ -48,6 +48,7 @@ fn page(rows: Rows) -> Page {
         slots: 20,
         processed_per_s: Some(6.0),
         due: NextDue { retries: Some(9.5), scheduled: None },
+        queue_slots: BTreeMap::from([("img".to_owned(), 5)]),
         oldest: vec![("img \"x\"".to_owned(), 7.25)],
     };
     Page {
@@ -122,6 +123,7 @@ fn jobs_are_written_by_queue_class_and_outcome() {
         r#"jiggler_fleet_paused{what="queue",name="img \"x\""} 1.0"#,
         r#"jiggler_fleet_paused{what="class",name="Charge"} 1.0"#,
         "jiggler_fleet_drain_seconds 2.0",
+        r#"jiggler_fleet_queue_slots{queue="img"} 5.0"#,
         r#"jiggler_fleet_queue_oldest_seconds{queue="img \"x\""} 7.25"#,
         r#"jiggler_fleet_next_due_timestamp_seconds{set="retries"} 9.5"#,
         "jiggler_recovered_jobs_total 4",
