@@ -83,8 +83,8 @@ pub enum Error {
         /// Why.
         cause: Box<client::Error>,
     },
-    /// The order cannot be undone and needs consent, but there is no terminal to ask at.
-    #[error("{what} cannot be undone, and there is no terminal to ask at: use --yes")]
+    /// The order needs consent, but there is no terminal to ask at.
+    #[error("{what} asks first, and there is no terminal to ask at: use --yes")]
     NobodyToAsk {
         /// The order.
         what: String,

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use super::duty::Duty;
 use super::link::ControlLink;
-use crate::cron::{CronEntry, LastRun, Overlap, Plan, Run, plan, pushed_at};
+use crate::cron::{CronEntry, LastRun, Origin, Overlap, Plan, Run, plan, pushed_at};
 use crate::foreign::Foreign;
 use crate::job::Schema;
-use crate::limits::{CRON_ROUNDS, DUE_PAUSE_MIN};
+use crate::limits::{CRON_HOLDERS_WAIT, CRON_ROUNDS, DUE_PAUSE_MIN};
 use crate::net::Error;
 use crate::resp::RedisErrorKind;
-use crate::store::cron::{self, Change, Changed, LastJob, Next, Stored, Table, Upcoming};
+use crate::store::cron::{self, Change, Changed, LastJob, Next, Stored, Table, Unheld, Upcoming};
 use crate::store::due::NextTick;
 
 /// What is known of the table of one realm.
@@ -28,6 +28,8 @@ pub(super) struct Ticker {
     due_at: Option<Instant>,
     /// The time of Redis, and when it was told.
     told: (i64, Instant),
+    /// When this process began to look.
+    began: Instant,
 }
 
 /// What is offered for one entry.
@@ -42,12 +44,12 @@ struct Offer {
 
 impl Ticker {
     pub(super) fn new(now: Instant) -> Self {
-        Self { upcoming: Vec::new(), first: None, due_at: None, told: (0, now) }
+        Self { upcoming: Vec::new(), first: None, due_at: None, told: (0, now), began: now }
     }
 
     /// Forgets what it knows: the connection is lost.
     pub(super) fn forget(&mut self) {
-        *self = Self::new(self.told.1);
+        *self = Self { began: self.began, ..Self::new(self.told.1) };
     }
 
     /// When to make an offer.
@@ -111,8 +113,11 @@ impl Ticker {
         for _ in 0..CRON_ROUNDS {
             let upcoming = std::mem::take(&mut self.upcoming);
             let offers = offers(&upcoming, duty, schema, self.redis_now());
-            let changes: Vec<Change<'_>> =
-                upcoming.iter().zip(&offers).map(|(next, offer)| change(next, offer)).collect();
+            let changes: Vec<Change<'_>> = upcoming
+                .iter()
+                .zip(&offers)
+                .map(|(next, offer)| change(next, offer, self.unheld()))
+                .collect();
             let realm = &duty.options.realm;
             let replies = link.call(|_, requests| cron::change(realm, &changes, requests)).await?;
             let table = cron::read(replies.first().ok_or(Error::Closed)?)?;
@@ -144,6 +149,12 @@ impl Ticker {
             (leads || in_ms == 0).then(|| received + Duration::from_millis(in_ms).min(FAR))
         });
         self.upcoming = table.upcoming;
+    }
+
+    /// What becomes of an entry that no living process declares: while a fleet starts, those that do may come later than
+    /// this one, and have to find it with the tick that is to be caught up with.
+    fn unheld(&self) -> Unheld {
+        if self.began.elapsed() < CRON_HOLDERS_WAIT { Unheld::Waits } else { Unheld::Goes }
     }
 
     /// The time of Redis by the last answer, in Unix milliseconds.
@@ -196,7 +207,8 @@ fn before(entry: &CronEntry, plan: &Plan, run: &Run) -> Option<LastJob> {
     })
 }
 
-fn change<'c>(next: &'c Upcoming, offer: &'c Result<Offer, String>) -> Change<'c> {
+/// `unheld`: what becomes of it if it is declared by processes, and none of them lives.
+fn change<'c>(next: &'c Upcoming, offer: &'c Result<Offer, String>, unheld: Unheld) -> Change<'c> {
     let tick_is = Stored::This(next.at);
     match offer {
         // Without a tick it is in nobody's way, and shown as it is, until it is stored anew or removed.
@@ -205,7 +217,7 @@ fn change<'c>(next: &'c Upcoming, offer: &'c Result<Offer, String>) -> Change<'c
             entry_is: next.entry.as_deref().map_or(Stored::Nothing, Stored::This),
             tick_is,
             due: Some(plan.latest.max(next.at)),
-            is_held: entry.origin() != crate::cron::Origin::Command,
+            unheld: if entry.origin() == Origin::Command { Unheld::Stays } else { unheld },
             tick: plan.next.map_or(Next::Nothing, |tick| Next::This(pushed_at(entry, tick))),
             run: Next::This(run.to_json()),
             unless_lives: before.clone(),
@@ -233,6 +245,9 @@ fn say(next: &Upcoming, offer: &Result<Offer, String>, changed: Changed) {
         }
         (Changed::Forgotten, _) => {
             tracing::info!(%entry, "a periodic job was removed: no living process declares it any more");
+        }
+        (Changed::Waits, _) => {
+            tracing::debug!(%entry, "a periodic job waits for a process that declares it");
         }
         (Changed::Skipped, _) => {
             tracing::debug!(%entry, "a tick of a periodic job was left out: its last run still lives");
@@ -267,10 +282,16 @@ mod tests {
     fn an_offer_holds_for_the_entry_and_the_tick_that_it_was_made_for() {
         let next = upcoming("e", HOUR, HOURLY, None);
         let made = offer(&next, None, Schema::Jiggler, HOUR + 5);
-        let change = change(&next, &made);
+        let change = change(&next, &made, Unheld::Goes);
         assert_eq!((change.entry_is, change.tick_is), (Stored::This(HOURLY.as_bytes()), Stored::This(HOUR)));
         assert_eq!((change.due, change.tick, change.payloads.len()), (Some(HOUR), Next::This(2 * HOUR), 1));
-        assert!(!change.is_held);
+        assert_eq!(change.unheld, Unheld::Stays, "an operator added it");
+        let declared = HOURLY.replace("}", r#","origin":"file"}"#).leak();
+        let next = upcoming("e", HOUR, declared, None);
+        let of_file = offer(&next, None, Schema::Jiggler, HOUR + 5);
+        for unheld in [Unheld::Waits, Unheld::Goes] {
+            assert_eq!(super::change(&next, &of_file, unheld).unheld, unheld);
+        }
         // Made too early, it says from when on it holds.
         let early = offer(&next, None, Schema::Jiggler, 0).unwrap();
         assert_eq!((early.plan.ticks, early.plan.next), (vec![HOUR], Some(2 * HOUR)));
@@ -320,7 +341,7 @@ mod tests {
         for next in &spoilt {
             let refused = offer(next, None, Schema::Jiggler, 5);
             assert!(refused.is_err(), "{next:?} was offered");
-            let change = change(next, &refused);
+            let change = change(next, &refused, Unheld::Goes);
             assert_eq!((change.tick, change.entry, change.payloads.len()), (Next::Nothing, Next::Same, 0));
         }
         let elsewhere = offer(&upcoming("e", 1, HOURLY, None), Some("img"), Schema::Jiggler, 5);

@@ -14,7 +14,7 @@ pub(crate) enum EditError {
     #[error("there is none")]
     Absent,
     /// The name is taken.
-    #[error("there is one already, from the {}", .0.as_str())]
+    #[error("there is one already, from the {}; --replace takes its place", .0.as_str())]
     Taken(Origin),
     /// The name is taken in the table of another queue of a cluster.
     #[error("there is one already, in queue {0}")]

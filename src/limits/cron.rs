@@ -25,6 +25,13 @@ pub const CRON_NAME_BYTES_MAX: usize = 128;
 /// Largest entry as it is stored, in bytes. A batch of [`CRON_BATCH`] of them is read at once.
 pub const CRON_ENTRY_BYTES_MAX: usize = 16 * 1024;
 
+/// How long a process that has started removes no entry that nobody declares: those that declare it may start with it, and
+/// build their registries for longer. Until then such an entry is put off by [`CRON_HOLDERS_AGAIN`].
+pub const CRON_HOLDERS_WAIT: Duration = Duration::from_secs(60);
+
+/// By how long each time: its tick is so much late at most once it is declared.
+pub const CRON_HOLDERS_AGAIN: Duration = Duration::from_secs(1);
+
 /// Entries whose ticks one call of the script claims, and of which it returns what comes next: Redis is busy for about 1 ms.
 pub const CRON_BATCH: usize = 100;
 

@@ -10,8 +10,8 @@ use bytes::Bytes;
 
 use super::scripts::with_registry;
 use crate::limits::{
-    CRON_BATCH, CRON_ENTRY_BYTES_MAX, CRON_LIVES_BYTES, CRON_LIVES_CALLS, CRON_LIVES_DEEP, CRON_LIVES_NEAR,
-    CRON_LIVES_PAGES, CRON_LIVES_QUEUES, CRON_LIVES_SEARCHED, DUE_AGAIN,
+    CRON_BATCH, CRON_ENTRY_BYTES_MAX, CRON_HOLDERS_AGAIN, CRON_LIVES_BYTES, CRON_LIVES_CALLS,
+    CRON_LIVES_DEEP, CRON_LIVES_NEAR, CRON_LIVES_PAGES, CRON_LIVES_QUEUES, CRON_LIVES_SEARCHED, DUE_AGAIN,
 };
 use crate::resp::{Error, Reply, Requests, Value};
 use crate::wire::Realm;
@@ -51,8 +51,8 @@ pub struct Change<'c> {
     pub tick_is: Stored<i64>,
     /// A time that must have come.
     pub due: Option<i64>,
-    /// Whether it is only for an entry that a living process holds; else it is removed.
-    pub is_held: bool,
+    /// What becomes of an entry that no living process holds.
+    pub unheld: Unheld,
     /// The entry from now on. Without an entry there is no tick and no run either.
     pub entry: Next<Vec<u8>>,
     /// When it is pushed next.
@@ -69,6 +69,17 @@ pub struct Change<'c> {
     pub payloads: Vec<Vec<u8>>,
 }
 
+/// What becomes of an entry that no living process holds, where a change of it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unheld {
+    /// It is changed like any other.
+    Stays,
+    /// It is put off by [`CRON_HOLDERS_AGAIN`]: the processes that hold it may be starting.
+    Waits,
+    /// It is removed.
+    Goes,
+}
+
 impl<'c> Change<'c> {
     /// A change that, as it is, changes nothing.
     #[must_use]
@@ -78,7 +89,7 @@ impl<'c> Change<'c> {
             entry_is: Stored::Any,
             tick_is: Stored::Any,
             due: None,
-            is_held: false,
+            unheld: Unheld::Stays,
             entry: Next::Same,
             tick: Next::Same,
             run: Next::Same,
@@ -114,6 +125,8 @@ pub enum Changed {
     Skipped,
     /// Nothing changed: its last job has to be looked for, and the call has looked at enough. To be offered again.
     Later,
+    /// It was put off: no living process holds it, and one may be starting.
+    Waits,
     /// It was put off: the key of its queue is not a list.
     Held,
 }
@@ -179,7 +192,11 @@ pub fn change(realm: &Realm, changes: &[Change<'_>], requests: &mut Requests) {
             Stored::This(tick) => command.arg(number(tick).as_bytes()),
         };
         command.arg(change.due.map(number).unwrap_or_default().as_bytes());
-        command.arg(if change.is_held { b"1".as_slice() } else { b"" });
+        match change.unheld {
+            Unheld::Stays => command.arg(b""),
+            Unheld::Goes => command.arg(b"-"),
+            Unheld::Waits => command.arg_u64(CRON_HOLDERS_AGAIN.as_millis() as u64),
+        };
         command.arg(text(&change.entry));
         match change.tick {
             Next::Same => command.arg(b""),
@@ -272,6 +289,7 @@ pub fn read(reply: &Reply) -> Result<Table, Error> {
             2 => Changed::Forgotten,
             3 => Changed::Skipped,
             4 => Changed::Later,
+            5 => Changed::Waits,
             -1 => Changed::Held,
             _ => Changed::Not,
         })

@@ -2,11 +2,13 @@
 //! declare goes with the last of them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::wait::{wait_for, wait_until};
+use crate::harness::wait::{wait_for, wait_until, wait_within};
 use crate::harness::{Redis, Worker, config_file, output_of};
+use crate::internal::limits::CRON_HOLDERS_WAIT;
 use crate::own_jobs::example;
 
 const TICKS: &str = "jiggler:list:ticks";
@@ -200,10 +202,55 @@ fn a_declared_entry_runs_in_the_fleet_and_goes_with_its_last_process() {
     check_every_second(&ticks(&redis, TICKS));
     let left = redis.integer(&["LLEN", TICKS]);
     let other = Worker::start(&redis, &["-q", "elsewhere"]);
-    other.wait_for_line("no living process declares it any more");
+    // While a fleet starts, those that declare it may come later than others.
+    let within = CRON_HOLDERS_WAIT + Duration::from_secs(30);
+    wait_within(within, "it is removed", || {
+        (!other.lines("no living process declares it any more").is_empty()).then_some(())
+    });
     // The other one has not had a tick since.
     assert_eq!(redis.list(&["HKEYS", "jiggler:uring:cron:entries"]), [b"nightly report"]);
     assert_eq!(redis.integer(&["LLEN", TICKS]), left);
+}
+
+#[test]
+fn a_fleet_that_was_stopped_finds_its_entries_as_they_were_and_catches_up() {
+    let redis = Redis::start();
+    let config = config_file(
+        "cron:
+  - {name: each, schedule: '*/2 * * * * *', job: Noop, queue: ticks}
+  - {name: held, schedule: '* * * * * *', job: Noop, queue: ticks}
+poll_interval: 1
+",
+    );
+    let start = || Worker::start(&redis, &["-q", "elsewhere", "-C", &config.path()]);
+    let shown = || -> Value { serde_json::from_str(&cron(&redis, &["list", "--json"])).unwrap() };
+    let pushed = |at: usize| shown()["entries"][at]["pushed"].as_u64().unwrap_or(0);
+    let mut first = start();
+    wait_until("both are pushed", || pushed(0) >= 1 && pushed(1) >= 1);
+    cron(&redis, &["pause", "held"]);
+    first.stop();
+    let (each, held) = (pushed(0), pushed(1));
+    let due = || {
+        let scores =
+            redis.list(&["ZRANGEBYSCORE", "jiggler:uring:cron:ticks", "-inf", &unix_ms().to_string()]);
+        scores.len() == 2
+    };
+    wait_until("ticks of both have passed", due);
+    let mut others = Worker::start(&redis, &["-q", "others", "-v"]);
+    wait_until("another program has found them", || {
+        others.lines("waits for a process that declares it").len() >= 2
+    });
+    let mut second = start();
+    wait_until("it goes on", || pushed(0) > each);
+    assert_eq!((pushed(1), &shown()["entries"][1]["entry"]["paused"]), (held, &Value::Bool(true)));
+    for worker in [&mut others, &mut second] {
+        assert_eq!(worker.lines("a periodic job was removed"), [""; 0]);
+        worker.stop();
+    }
+}
+
+fn unix_ms() -> u128 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis()
 }
 
 #[test]

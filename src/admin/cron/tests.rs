@@ -27,7 +27,10 @@ fn an_entry_is_added_shown_paused_run_and_removed() {
     let note = "\nnote: no worker is running on this redis: jobs in queue img wait for one\n";
     assert!(said.ends_with(note), "{said}");
     let taken = run(&redis, &add("nightly", "0 4 * * *", false)).unwrap_err();
-    assert_eq!(taken.to_string(), "cron nightly: there is one already, from the command");
+    assert_eq!(
+        taken.to_string(),
+        "cron nightly: there is one already, from the command; --replace takes its place"
+    );
     run(&redis, &add("nightly", "0 4 * * *", true)).unwrap();
 
     let name = || "nightly".to_owned();

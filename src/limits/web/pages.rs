@@ -150,3 +150,6 @@ pub const API_HISTORY_ROWS_MAX: usize = 5_000;
 
 /// Running jobs in one answer about processes: some 200 bytes each.
 pub const API_RUNNING_JOBS_MAX: usize = 5_000;
+
+/// Time between two looks that fail after which they are not one outage: nobody has looked meanwhile.
+pub const PAGE_AWAY_GAP_MAX: Duration = Duration::from_secs(10);

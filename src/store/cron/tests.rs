@@ -150,10 +150,16 @@ fn an_entry_goes_with_its_last_holder() {
     let held = lab.redis.run(&[b"HGET", b"jiggler:uring:cron:holders", b"e"]);
     assert_eq!(held.as_bulk().unwrap(), b"aa bb");
     lab.redis.run(&[b"ZREM", b"jiggler:uring:leases", lease("aa").as_bytes()]);
-    let offer = |tick, next| Change { is_held: true, ..claim("e", tick, next, &["job"]) };
+    let offer = |tick, next| Change { unheld: Unheld::Goes, ..claim("e", tick, next, &["job"]) };
     assert_eq!(lab.change(&[offer(now, now - 1)]).changed, [Changed::Done]);
     lab.redis.run(&[b"ZREM", b"jiggler:uring:leases", lease("bb").as_bytes()]);
-    let table = lab.change(&[offer(now - 1, now)]);
+    // A process that holds it may be starting.
+    let waits = Change { unheld: Unheld::Waits, ..offer(now - 1, now) };
+    let table = lab.change(&[waits]);
+    let again = table.upcoming[0].at;
+    assert_eq!(table.changed, [Changed::Waits]);
+    assert!((now + 1000..now + 9000).contains(&again) && lab.jobs() == ["job"], "{again}");
+    let table = lab.change(&[Change { due: None, ..offer(again, now) }]);
     assert_eq!((table.changed, table.upcoming), (vec![Changed::Forgotten], vec![]));
     assert_eq!(lab.table(), [const { Vec::<String>::new() }; 4]);
     assert_eq!(lab.jobs(), ["job"]);

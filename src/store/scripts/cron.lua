@@ -1,13 +1,14 @@
 -- Change the table of periodic jobs, push what is due, and tell what is due next.
 --
 -- KEYS  1 ticks   2 entries   3 runs   4 holders   5 leases   6 retry set   7 scheduled set
--- ARGV  1 most entries to tell of   2 largest entry to tell of, in bytes   3 milliseconds until an entry is due again whose
---       queue is not a list   4..10 what to look at in all for jobs that may live (lives.lua): most jobs at each end of a list
+-- ARGV  1 most entries to tell of   2 largest entry to tell of, in bytes   3 milliseconds until an entry is due again that was
+--       put off   4..10 what to look at in all for jobs that may live (lives.lua): most jobs at each end of a list
 --       or set   most jobs at each end of its queue for one whose bytes are known   most pages of keys to search for lists of
 --       Ruby servers   bytes   commands   queues   jobs to search by bytes
 --       11.. for each change, fourteen and its payloads:
 --       name   what has to be stored of the entry: its bytes, '' nothing, '*' anything   its score likewise
---       the time, Unix milliseconds, that must have come; '' none   '1' if some holder of the entry has to live, else ''
+--       the time, Unix milliseconds, that must have come; '' none   where no holder of the entry lives: '-' remove it, a
+--       number: put it off by so many milliseconds, '' nothing
 --       the entry from now on: its bytes, '' unchanged, '-' none   its score likewise   its run likewise
 --       the uuid of a process that holds it from now on, '' none   the jid of a job that must not live any more, '' none
 --       that job's bytes, '' not known   the run that is stored if it lives   the key of its queue   how many payloads
@@ -21,7 +22,7 @@
 --
 -- Returns an error that names the key if one of the first four is of another type. Else an array: Unix milliseconds now; the array of what became of each change: 1 done, 0 something else is stored or
 -- it is not due, 2 the entry was removed because no holder lives, 3 left out because that job lives, 4 nothing, for it needs
--- a look and this call has looked at enough: to be offered again, -1 put off because its queue is not a list; and for each
+-- a look and this call has looked at enough: to be offered again, 5 put off because no holder lives, -1 put off because its queue is not a list; and for each
 -- entry that is due now, or that comes first, four: name, score, entry, run. An entry that is too large is told as ''.
 local ticks, entries, runs, holders, leases = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 -- Where the changes begin.
@@ -109,12 +110,16 @@ end
 -- One change, whose arguments begin here. What became of it.
 local function change(at)
   local name, entry, score, due = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local is_held, holder, queue, count = ARGV[at + 4] == '1', ARGV[at + 8], ARGV[at + 12], tonumber(ARGV[at + 13])
+  local unheld, holder, queue, count = ARGV[at + 4], ARGV[at + 8], ARGV[at + 12], tonumber(ARGV[at + 13])
   if entry ~= '*' and (redis.call('HGET', entries, name) or '') ~= entry then return 0 end
   local before = score ~= '*' and redis.call('ZSCORE', ticks, name)
   if score ~= '*' and (before and whole_score(before) or '') ~= score then return 0 end
   if due ~= '' and tonumber(due) > now then return 0 end
-  if is_held and living_holders(name) == '' then
+  if unheld ~= '' and living_holders(name) == '' then
+    if unheld ~= '-' then
+      set_tick(name, now + unheld)
+      return 5
+    end
     forget(name)
     return 2
   end

@@ -17,8 +17,8 @@ use crate::acts::look::{Look, Query, Reached};
 use crate::io::permits::{Permit, Permits};
 use crate::job::{Parser, Schema};
 use crate::limits::{
-    PAGE_ENTRIES_BYTES_MAX, PAGE_FIRST_LOOKS_WAIT, PAGE_FLEET_AGE_MAX, PAGE_HISTORY_AGE_MAX, PAGE_PASTS_MAX,
-    PAGE_REDIS_WAIT, PAGES_WAITING_MAX,
+    PAGE_AWAY_GAP_MAX, PAGE_ENTRIES_BYTES_MAX, PAGE_FIRST_LOOKS_WAIT, PAGE_FLEET_AGE_MAX,
+    PAGE_HISTORY_AGE_MAX, PAGE_PASTS_MAX, PAGE_REDIS_WAIT, PAGES_WAITING_MAX,
 };
 use crate::resp::{RedisUrl, Reply, Requests};
 use crate::store::entries::{Entry, Place};
@@ -43,6 +43,8 @@ pub(crate) struct Desk {
     pasts: RefCell<Vec<(Span, Instant, Rc<Slices>)>>,
     seen: RefCell<Option<Rc<Seen>>>,
     away_since: Cell<Option<Instant>>,
+    /// When a look failed last.
+    failed_at: Cell<Option<Instant>>,
 }
 
 /// The connection, and what it has seen of the fleet.
@@ -74,6 +76,7 @@ impl Desk {
             pasts: RefCell::default(),
             seen: RefCell::default(),
             away_since: Cell::default(),
+            failed_at: Cell::default(),
         }
     }
 
@@ -303,8 +306,15 @@ impl Desk {
     fn note<T>(&self, done: Result<T, DeskError>) -> Result<T, DeskError> {
         match &done {
             Err(DeskError::Late(_) | DeskError::Net(_)) => {
-                let since = self.away_since.get().unwrap_or_else(Instant::now);
+                // What failed long ago says nothing about the time in which nobody asked.
+                let is_same = self.failed_at.get().is_some_and(|at| at.elapsed() < PAGE_AWAY_GAP_MAX);
+                // One that was late has been waited for.
+                let waited =
+                    if matches!(done, Err(DeskError::Late(_))) { PAGE_REDIS_WAIT } else { Duration::ZERO };
+                let begun = || Instant::now().checked_sub(waited).unwrap_or_else(Instant::now);
+                let since = self.away_since.get().filter(|_| is_same).unwrap_or_else(begun);
                 self.away_since.set(Some(since));
+                self.failed_at.set(Some(Instant::now()));
             }
             Ok(_) => self.away_since.set(None),
             Err(_) => {}

@@ -131,7 +131,7 @@ fn a_job_is_retried_killed_and_deleted_from_its_page_and_all_is_noted() {
         assert_eq!(log.rows[1][1..5], ["the token of line 3", "delete job d2", "done", "1"]);
         assert_eq!(log.rows.len(), 1 + 4);
         assert_eq!(redis.list(&["LRANGE", audit, "0", "-1"]).len(), 4);
-        assert!(web.lines("web: acted").len() == 4, "the log tells as well");
+        wait_until("the log tells as well", || web.lines("web: acted").len() == 4);
     }
 }
 

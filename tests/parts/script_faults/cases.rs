@@ -230,8 +230,9 @@ pub(super) fn cases() -> Vec<Case> {
                 "HSET holders e gone",
             ],
             keys: "ticks entries runs holders leases retries scheduled",
-            args: "100 100 1000 10 10 1 1000 100 4 100 e {} 1 1 1 '' 9 ran '' '' '' '' qa 1 A1 \
-                   f {} * '' '' - '' '' '' '' '' '' q 0",
+            // One that nobody holds goes, and another waits for its holder.
+            args: "100 100 1000 10 10 1 1000 100 4 100 e {} 1 1 - '' 9 ran '' '' '' '' qa 1 A1 \
+                   f {} 2 2 1000 '' 9 ran '' '' '' '' qa 1 A1 f {} * '' '' - '' '' '' '' '' '' q 0",
             jobs: &[],
             ..Case::from("cron: forget and remove", cron::source().to_owned())
         },
