@@ -35,8 +35,7 @@ pub(crate) async fn run(
     let pauses = paused::begin(&control).await;
     let balancing = balancer::begin(&control);
     control.tell_all().await;
-    let mut actors = Actors::spawn(&control, steering, notify, upkeeps, pauses);
-    actors.balancing = balancing.map(balancer::spawn);
+    let actors = Actors::spawn(&control, steering, notify, (upkeeps, pauses, balancing));
     let endings = all_ended(&control).await;
     actors.end(&control, &endings).await;
     let outcome = RunOutcome {
@@ -95,8 +94,7 @@ impl Actors {
         control: &Rc<Control>,
         steering: Actor,
         notify: Actor,
-        upkeeps: Vec<upkeep::Upkeep>,
-        pauses: paused::Pauses,
+        (upkeeps, pauses, balancing): (Vec<upkeep::Upkeep>, paused::Pauses, Option<balancer::Balancing>),
     ) -> Self {
         let duties = || 0..control.duties.len();
         Self {
@@ -106,7 +104,7 @@ impl Actors {
             reapers: duties().map(|duty| reaper::spawn(control, duty)).collect(),
             listener: listener::spawn(control),
             pauses: paused::spawn(pauses),
-            balancing: None,
+            balancing: balancing.map(balancer::spawn),
             stalls: stalls::spawn(control),
             ruby_lists: ruby_lists::spawn(control),
             pollers: duties().map(|duty| poller::spawn(control, duty)).collect(),

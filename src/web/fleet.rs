@@ -144,8 +144,9 @@ impl Fleet {
         if let Some(mut open) = open {
             // It may have been closed while nobody asked.
             if open.look(&mut requests).await.is_ok() {
-                open.look_at_next(self.keys, self.schema, &mut requests).await?;
-                let facts = open.facts();
+                let queues = open.longest();
+                open.look_at_next(&queues, (self.keys, self.schema), &mut requests).await?;
+                let facts = open.facts(queues);
                 return Ok((open, facts));
             }
         }
@@ -164,8 +165,9 @@ impl Fleet {
                 break;
             }
         }
-        open.look_at_next(self.keys, self.schema, &mut requests).await?;
-        let facts = open.facts();
+        let queues = open.longest();
+        open.look_at_next(&queues, (self.keys, self.schema), &mut requests).await?;
+        let facts = open.facts(queues);
         Ok((open, facts))
     }
 }
@@ -179,23 +181,22 @@ impl Open {
         Ok(self.survey.accept(&replies)?)
     }
 
-    /// Looks which jobs are next, in the queues that are shown. One round trip, of one call for each [`WAITS_QUEUES`].
+    /// Looks which jobs are next in these queues. One round trip, of one call for each [`WAITS_QUEUES`].
     async fn look_at_next(
         &mut self,
-        keys: Keyspace,
-        schema: Schema,
+        queues: &[(String, u64)],
+        (keys, schema): (Keyspace, Schema),
         requests: &mut Requests,
     ) -> Result<(), FleetError> {
-        let queues: Vec<String> = self.longest().into_iter().map(|(name, _)| name).collect();
         requests.clear();
         // Without queues, too: the sets are asked for.
-        waits::ask(keys, queues.iter().take(WAITS_QUEUES).map(String::as_str), requests);
-        for more in queues.chunks(WAITS_QUEUES).skip(1) {
-            waits::ask(keys, more.iter().map(String::as_str), requests);
+        let (first, more) = queues.split_at(queues.len().min(WAITS_QUEUES));
+        for some in std::iter::once(first).chain(more.chunks(WAITS_QUEUES)) {
+            waits::ask(keys, some.iter().map(|(name, _)| name.as_str()), requests);
         }
         let replies = self.conn.call(requests).await?;
         let mut before = std::mem::take(&mut self.nexts);
-        let mut names = queues.into_iter();
+        let mut names = queues.iter().map(|(name, _)| name);
         for reply in &replies {
             let (due, found) = match waits::read(reply) {
                 // A user who may not ask is told less.
@@ -212,8 +213,8 @@ impl Open {
                     seen: Instant::now(),
                     pushed_at: schema.time_of(job.head, schema.names().enqueued_at).filter(|_| is_whole),
                 };
-                let known = before.remove(&name).filter(|known| known.print == print);
-                self.nexts.insert(name, known.unwrap_or_else(fresh));
+                let known = before.remove(name).filter(|known| known.print == print);
+                self.nexts.insert(name.clone(), known.unwrap_or_else(fresh));
             }
         }
         Ok(())
@@ -227,10 +228,10 @@ impl Open {
         queues
     }
 
-    fn facts(&mut self) -> FleetFacts {
+    /// `queues`: the longest.
+    fn facts(&mut self, queues: Vec<(String, u64)>) -> FleetFacts {
         let counts = self.survey.counts();
         let waiting_jobs = self.survey.queues().map(|(_, jobs)| jobs).sum();
-        let queues = self.longest();
         let at = self.survey.now();
         let oldest = self.nexts.iter().map(|(name, next)| (name.clone(), next.age_s(at))).collect();
         let due = self.due;

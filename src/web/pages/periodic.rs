@@ -14,7 +14,7 @@ use super::link::{DeskError, Patience};
 use super::paging::Paging;
 use super::words::{Moment, Text, number};
 use crate::acts::periodic::Edit;
-use crate::limits::{CRON_SUMMARY_MAX, PAGE_ROWS_MAX};
+use crate::limits::{PAGE_ROWS_MAX, PAGE_SKIP_MAX};
 use crate::resp::Requests;
 use crate::store::cron::outcome::Found;
 use crate::store::cron::{self, Row};
@@ -60,8 +60,7 @@ struct Last {
 
 /// The page.
 pub(super) async fn page(visit: &Visit<'_>) -> Result<Answer, AskError> {
-    // Beyond what the summary counts there is no row to go back to.
-    let skip = visit.ask.number("skip", CRON_SUMMARY_MAX as u64)?.unwrap_or(0) as usize;
+    let skip = usize::try_from(visit.ask.number("skip", PAGE_SKIP_MAX)?.unwrap_or(0)).unwrap_or(usize::MAX);
     let known = visit.known().await;
     let mut frame = visit.frame("Periodic jobs", &known);
     let (mut rows, mut paging, mut status) = (Vec::new(), Paging::default(), known.status());

@@ -77,8 +77,8 @@ impl Kind {
 /// The jobs of all queues, at random moments that a seed decides.
 #[derive(Debug, Clone)]
 pub(super) struct Load {
-    kinds: Vec<Kind>,
-    random: Rng,
+    /// The kind of each queue, and what decides when its jobs come: whatever happens to others, it comes to the same.
+    queues: Vec<(Kind, Rng)>,
 }
 
 impl Load {
@@ -92,16 +92,17 @@ impl Load {
             _ if queue % 12 == 7 => Kind::Slow,
             _ => Kind::Quiet,
         };
-        Self { kinds: (0..queues).map(kind).collect(), random: Rng::with_seed(seed) }
+        let mut seeds = Rng::with_seed(seed);
+        Self { queues: (0..queues).map(|queue| (kind(queue), seeds.fork())).collect() }
     }
 
     pub(super) fn kinds(&self) -> Vec<Kind> {
-        self.kinds.clone()
+        self.queues.iter().map(|(kind, _)| *kind).collect()
     }
 
     /// When the first job of a queue comes, in seconds.
     pub(super) fn first(&mut self, queue: usize) -> Option<f64> {
-        match self.kinds[queue] {
+        match self.queues[queue].0 {
             Kind::Flooded => Some(FLOOD_AT),
             _ => self.next(queue, 0.0),
         }
@@ -109,9 +110,8 @@ impl Load {
 
     /// When the one after this comes; `None`: there is none.
     pub(super) fn next(&mut self, queue: usize, at: f64) -> Option<f64> {
-        let kind = self.kinds[queue];
-        let pause = -(1.0 - self.random.f64()).ln() / kind.rate();
-        let next = at + pause;
-        (kind != Kind::Flooded || next < FLOOD_AT + FLOOD_S).then_some(next)
+        let (kind, random) = &mut self.queues[queue];
+        let next = at - (1.0 - random.f64()).ln() / kind.rate();
+        (*kind != Kind::Flooded || next < FLOOD_AT + FLOOD_S).then_some(next)
     }
 }
