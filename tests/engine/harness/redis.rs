@@ -201,7 +201,8 @@ impl Redis {
 
     /// `None`: it cannot be reached, or refuses.
     pub(crate) fn try_run(&self, args: &[&str]) -> Option<Reply> {
-        let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
+        let args: Vec<_> = args.iter().map(|arg| spelling::there(self.dialect, arg.as_bytes())).collect();
+        let args: Vec<&[u8]> = args.iter().map(AsRef::as_ref).collect();
         let mut requests = Requests::new();
         requests.command(&args);
         BlockingConnection::connect(&self.own_url()).ok()?.call_one(&requests).ok()
