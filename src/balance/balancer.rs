@@ -3,7 +3,7 @@
 use super::apportion::{Claim, dues, round};
 use super::reason::Reason;
 use super::{QueueNow, Wish};
-use crate::limits::{BALANCE_INTERVAL, BALANCE_SLACK, BALANCE_STEP, BALANCE_TARGET_PART};
+use crate::limits::{BALANCE_FLEET_STEP, BALANCE_INTERVAL, BALANCE_SLACK, BALANCE_STEP, BALANCE_TARGET_PART};
 
 /// How slots are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,9 +33,13 @@ pub struct Balancer {
     rule: Rule,
     slots: usize,
     queues: Vec<Fixed>,
+    /// Looks that others let pass between two messages of what they give; at least 1.
+    news_every: f64,
     // From look to look.
-    /// Which part of the rest each queue gets, damped; empty before the first look.
+    /// Which part of all work each queue has, damped; empty before the first look.
     parts: Vec<f64>,
+    /// By how much the part that other processes give it is above that, damped.
+    excess: Vec<f64>,
     given: Vec<usize>,
     /// How many turns each queue has had while there were fewer slots than queues.
     turns: Vec<u64>,
@@ -70,8 +74,14 @@ impl Balancer {
         let any_io = rule == Rule::AdaptiveIo && queues.iter().any(|(name, _)| name.ends_with("-io"));
         let fixed = |&(name, wish): &(&str, Wish)| Fixed { wish, is_io: !any_io || name.ends_with("-io") };
         let queues: Vec<Fixed> = queues.iter().map(fixed).collect();
-        let (given, turns) = (vec![0; queues.len()], vec![0; queues.len()]);
-        Self { rule, slots, queues, parts: Vec::new(), given, turns }
+        let (given, turns, excess) = (vec![0; queues.len()], vec![0; queues.len()], vec![0.0; queues.len()]);
+        Self { rule, slots, queues, news_every: 1.0, parts: Vec::new(), excess, given, turns }
+    }
+
+    /// From now on what is known of other processes is up to so many looks old, and one more: the steps towards them are
+    /// smaller.
+    pub fn set_news_every(&mut self, looks: f64) {
+        self.news_every = looks.max(1.0);
     }
 
     /// The assignment after one look at all queues, in their order.
@@ -85,6 +95,7 @@ impl Balancer {
             return self.take_turns(&loads);
         }
         self.turns.fill(0);
+        self.heed_others(&loads);
         self.damp(&loads);
         let claims = self.claims(&loads);
         let dues = dues(&claims, self.slots);
@@ -112,8 +123,10 @@ impl Balancer {
             let most = if now.is_paused { 0 } else { slots_max.unwrap_or(self.slots).min(self.slots) };
             let least = slots_min.max(1).min(most);
             let waits_s = now.length as f64 * now.run_s.unwrap_or(usual);
-            let wanted = target_s.map_or(0.0, |target| (waits_s / (target * BALANCE_TARGET_PART)).ceil());
-            let for_target = (wanted as usize).saturating_sub(now.slots_elsewhere);
+            // By size among those who serve it.
+            let share = self.slots as f64 / self.slots.saturating_add(now.elsewhere.slots_all).max(1) as f64;
+            let wanted = |target: f64| (waits_s / (target * BALANCE_TARGET_PART) * share).ceil();
+            let for_target = target_s.map_or(0.0, wanted) as usize;
             let part = if all > 0.0 { work_s / all } else { 0.0 };
             Load { now: *now, work_s, part, for_target, least, most }
         };
@@ -139,21 +152,23 @@ impl Balancer {
         loads.iter_mut().zip(targets).for_each(|(load, least)| load.least = least);
     }
 
-    /// Moves each queue's part of the rest towards what it should be.
+    /// Moves what is heeded of other processes a step towards what they were heard to give: before the load moves, because
+    /// that is what they answered.
+    fn heed_others(&mut self, loads: &[Load]) {
+        let elsewhere = elsewhere(loads);
+        let share = self.slots as f64 / (self.slots as f64 + elsewhere).max(1.0);
+        let step = BALANCE_FLEET_STEP * share / self.news_every;
+        for ((excess, part), load) in self.excess.iter_mut().zip(&self.parts).zip(loads) {
+            let now = if elsewhere > 0.0 { load.now.elsewhere.rest() as f64 / elsewhere - part } else { 0.0 };
+            *excess += (now - *excess) * step;
+        }
+    }
+
+    /// Moves each queue's part of the work half the way towards what it is now.
     fn damp(&mut self, loads: &[Load]) {
-        let rest = self.slots.saturating_sub(loads.iter().map(|load| load.least).sum()) as f64;
-        let elsewhere: usize = loads.iter().map(|load| load.now.slots_elsewhere).sum();
-        // What the whole fleet should give, less what others give already.
-        let ours =
-            |load: &Load| (load.part * (rest + elsewhere as f64) - load.now.slots_elsewhere as f64).max(0.0);
-        let weights: Vec<f64> = if elsewhere == 0 {
-            loads.iter().map(|load| load.part).collect()
-        } else {
-            loads.iter().map(ours).collect()
-        };
-        let sum: f64 = weights.iter().sum();
+        let any = loads.iter().any(|load| load.part > 0.0);
         let even = 1.0 / loads.len().max(1) as f64;
-        let parts = weights.iter().map(|weight| if sum > 0.0 { weight / sum } else { even });
+        let parts = loads.iter().map(|load| if any { load.part } else { even });
         if self.parts.is_empty() {
             self.parts = parts.collect();
         } else {
@@ -161,20 +176,31 @@ impl Balancer {
         }
     }
 
+    /// Which part of the rest each queue should get of this process.
+    fn weights(&self, loads: &[Load]) -> Vec<f64> {
+        let elsewhere = elsewhere(loads);
+        let rest = self.slots.saturating_sub(loads.iter().map(|load| load.least).sum()) as f64;
+        let parts = self.parts.iter().zip(&self.excess);
+        if rest == 0.0 {
+            return self.parts.clone();
+        }
+        parts.map(|(part, excess)| (part - excess * elsewhere / rest).max(0.0)).collect()
+    }
+
     fn claims(&self, loads: &[Load]) -> Vec<Claim> {
         // So small a part of the rest that it counts only when all others have their most.
         const LEFT_OVER: f64 = 1e-9;
-        let claim = |((load, fixed), part): ((&Load, &Fixed), &f64)| {
+        let claim = |((load, fixed), weight): ((&Load, &Fixed), f64)| {
             let Load { least, most, .. } = *load;
             match self.rule {
                 Rule::Even => Claim { least, most, weight: 1.0, is_level: true },
                 Rule::AdaptiveIo if !fixed.is_io => {
                     Claim { least, most: least, weight: 0.0, is_level: false }
                 }
-                _ => Claim { least, most, weight: part.max(LEFT_OVER), is_level: false },
+                _ => Claim { least, most, weight: weight.max(LEFT_OVER), is_level: false },
             }
         };
-        loads.iter().zip(&self.queues).zip(&self.parts).map(claim).collect()
+        loads.iter().zip(&self.queues).zip(self.weights(loads)).map(claim).collect()
     }
 
     /// Whether the last assignment is still allowed, adds up, and is near what each queue is due.
@@ -199,6 +225,7 @@ impl Balancer {
             has_jobs(other)
                 .cmp(&has_jobs(one))
                 .then(self.turns[one].cmp(&self.turns[other]))
+                .then(loads[one].now.elsewhere.slots.cmp(&loads[other].now.elsewhere.slots))
                 .then(loads[other].work_s.total_cmp(&loads[one].work_s))
         });
         self.given.fill(0);
@@ -223,10 +250,15 @@ impl Balancer {
             (Rule::Even, _) => Reason::Even,
             (Rule::AdaptiveIo, _) if !self.queues[at].is_io => Reason::NotIo,
             _ if work_s <= 0.0 => Reason::Idle,
-            _ if slots == least && now.slots_elsewhere > 0 => {
-                Reason::Elsewhere { slots: now.slots_elsewhere }
+            _ if slots == least && now.elsewhere.rest() > 0 => {
+                Reason::Elsewhere { slots: now.elsewhere.slots }
             }
             _ => Reason::Backlog { work_s, part },
         }
     }
+}
+
+/// Slots that other processes give these queues beyond one each.
+fn elsewhere(loads: &[Load]) -> f64 {
+    loads.iter().map(|load| load.now.elsewhere.rest() as f64).sum()
 }

@@ -10,6 +10,12 @@
 //!
 //! With fewer slots than queues no queue can keep one: those with jobs take turns, look by look, and those without get none,
 //! because the next look sees when that changes.
+//!
+//! Processes that serve the same queues each tell what they give. Without regard to the others each would give by the load,
+//! which is right as long as all serve the same: so only what the others together give a queue beyond or below its part of
+//! the load counts, and it is heeded in small steps that shrink with the number of slots elsewhere, because all processes
+//! answer to the same news. What a target needs is divided by size among those who serve the queue. The steps that all make
+//! together go a quarter of the way with each look, and do not swing while news is two looks old.
 
 mod apportion;
 mod balancer;
@@ -42,8 +48,26 @@ pub struct QueueNow {
     pub run_s: Option<f64>,
     /// Whether operators have paused it.
     pub is_paused: bool,
-    /// Slots that other processes give it.
-    pub slots_elsewhere: usize,
+    /// What other processes give it.
+    pub elsewhere: Elsewhere,
+}
+
+/// What other processes give a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Elsewhere {
+    /// Slots.
+    pub slots: usize,
+    /// How many processes give them.
+    pub processes: usize,
+    /// The slots that these processes give to all queues.
+    pub slots_all: usize,
+}
+
+impl Elsewhere {
+    /// Slots beyond the one that each process keeps for the queue.
+    fn rest(self) -> usize {
+        self.slots.saturating_sub(self.processes)
+    }
 }
 
 #[cfg(test)]

@@ -89,8 +89,9 @@ fn a_target_that_would_be_missed_comes_before_the_longer_queue() {
         [1, 19],
         "all that the others can spare"
     );
-    let elsewhere = QueueNow { slots_elsewhere: 8, ..second(25) };
-    assert_eq!(slots(&balancer.look(&[second(10_000), elsewhere]))[1], 2, "others give it the rest");
+    let elsewhere = Elsewhere { slots: 8, processes: 1, slots_all: 20 };
+    let given = balancer.look(&[second(10_000), QueueNow { elsewhere, ..second(25) }]);
+    assert_eq!(slots(&given)[1], 5, "another process of the same size serves it, too");
 }
 
 #[test]
@@ -135,22 +136,90 @@ fn a_paused_queue_has_no_slot_and_with_too_few_slots_those_with_jobs_take_turns(
     assert_eq!(slots(&few.look(&[long(0), long(0), long(0), long(1)]))[3], 1, "seen with the next look");
 }
 
-#[test]
-fn processes_divide_a_flooded_queue_instead_of_rushing_to_it_together() {
-    // Two processes of ten slots, two queues of equal work, and both act on what the other gave at the last look.
-    let mut processes = [balancer(Rule::Adaptive, 10, 2), balancer(Rule::Adaptive, 10, 2)];
-    let mut given = [vec![9, 1], vec![9, 1]];
-    let mut sums = Vec::new();
-    for _ in 0..12 {
-        let seen = given.clone();
-        for (at, process) in processes.iter_mut().enumerate() {
-            let other = &seen[1 - at];
-            let queue = |queue: usize| QueueNow { slots_elsewhere: other[queue], ..long(100) };
-            given[at] = slots(&process.look(&[queue(0), queue(1)]));
-        }
-        sums.push(given[0][0] + given[1][0]);
+/// A fleet in which each process knows of the others what they gave some looks ago.
+struct Fleet {
+    processes: Vec<(Balancer, Vec<usize>)>,
+    queues: usize,
+    /// What each process gave, look by look.
+    past: Vec<Vec<Vec<usize>>>,
+    /// How many looks old that is which others know.
+    delay: usize,
+}
+
+impl Fleet {
+    /// Each process has so many slots and serves these queues.
+    fn new(processes: &[(usize, &[usize])], delay: usize) -> Self {
+        let process = |&(slots, served): &(usize, &[usize])| {
+            (balancer(Rule::Adaptive, slots, served.len()), served.to_vec())
+        };
+        let queues = 1 + processes.iter().flat_map(|(_, served)| *served).max().unwrap();
+        Self { processes: processes.iter().map(process).collect(), queues, past: Vec::new(), delay }
     }
-    assert!(sums[4..].iter().all(|sum| (9..=11).contains(sum)), "{sums:?}");
+
+    /// What the fleet gives each queue after one more look at queues of these lengths.
+    fn look(&mut self, lengths: &[u64]) -> Vec<usize> {
+        let none = vec![vec![0; self.queues]; self.processes.len()];
+        let known = self.past.len().checked_sub(self.delay).map_or(&none, |at| &self.past[at]);
+        let mut given = none.clone();
+        for (at, (process, served)) in self.processes.iter_mut().enumerate() {
+            let queue = |&queue: &usize| {
+                let others = known.iter().enumerate().filter(|(other, row)| *other != at && row[queue] > 0);
+                let elsewhere = others.fold(Elsewhere::default(), |sum, (_, row)| Elsewhere {
+                    slots: sum.slots + row[queue],
+                    processes: sum.processes + 1,
+                    slots_all: sum.slots_all + row.iter().sum::<usize>(),
+                });
+                QueueNow { elsewhere, ..long(lengths[queue]) }
+            };
+            let now: Vec<QueueNow> = served.iter().map(queue).collect();
+            for (queue, slots) in served.iter().zip(slots(&process.look(&now))) {
+                given[at][*queue] = slots;
+            }
+        }
+        let sums = (0..self.queues).map(|queue| given.iter().map(|row| row[queue]).sum()).collect();
+        self.past.push(given);
+        sums
+    }
+}
+
+#[test]
+fn processes_do_not_rush_to_a_queue_together_nor_swing_between_queues() {
+    for (count, delay) in [(2, 1), (2, 2), (10, 1), (10, 2), (64, 2)] {
+        let served: &[usize] = &[0, 1];
+        let mut fleet = Fleet::new(&vec![(10, served); count], delay);
+        for _ in 0..20 {
+            fleet.look(&[100, 100]);
+        }
+        assert_eq!(fleet.look(&[100, 100]), [5 * count, 5 * count], "{count} processes");
+        // Now all work is in the first: each keeps one slot for the other.
+        let moved: Vec<usize> = (0..60).map(|_| fleet.look(&[300, 100])[0]).collect();
+        // A quarter of the rest goes to the other: 1 + 3/4 * 8 slots.
+        let due = 7 * count;
+        assert!(moved[0] > 5 * count, "{count}, {delay}: at once {moved:?}");
+        assert!(moved.iter().all(|now| *now <= due + count), "{count}, {delay}: beyond {due}: {moved:?}");
+        let rest = &moved[40..];
+        assert!(rest.iter().all(|now| now.abs_diff(due) <= count), "{count}, {delay}: {moved:?}");
+        assert!(rest.windows(2).all(|two| two[0] == two[1]), "{count}, {delay}: swings {moved:?}");
+    }
+}
+
+#[test]
+fn a_process_gives_its_slots_where_others_do_not() {
+    for delay in [1, 2] {
+        // Both queues have as much work, but only the second process serves the second queue.
+        let mut fleet = Fleet::new(&[(10, &[0]), (10, &[0, 1])], delay);
+        let looks: Vec<Vec<usize>> = (0..60).map(|_| fleet.look(&[100, 100])).collect();
+        assert_eq!(looks[0], [15, 5], "nothing is known of the other");
+        assert!(looks.windows(2).all(|two| two[1][0] <= two[0][0]), "{looks:?}");
+        assert_eq!(looks[59], [11, 9], "one slot stays");
+        let given = fleet.past[59].clone();
+        assert_eq!(given, [[10, 0], [1, 9]]);
+        // A process that is gone is made up for.
+        fleet.processes.remove(0);
+        fleet.past.iter_mut().for_each(|look| drop(look.remove(0)));
+        let later: Vec<Vec<usize>> = (0..60).map(|_| fleet.look(&[100, 100])).collect();
+        assert_eq!(later[59], [5, 5]);
+    }
 }
 
 #[test]
@@ -180,7 +249,10 @@ proptest! {
         wishes in prop::collection::vec(
             (0..6_usize, prop::option::of(1..40_usize), prop::option::of(0.1..60.0_f64)), 1..30),
         looks in prop::collection::vec(
-            prop::collection::vec((0..100_000_u64, 0..50_usize, prop::option::of(0.0..20.0_f64), 0..20_u8, 0..90_usize), 30),
+            prop::collection::vec(
+                (0..100_000_u64, 0..50_usize, prop::option::of(0.0..20.0_f64), 0..20_u8, (0..90_usize, 0..9_usize)),
+                30,
+            ),
             1..8),
     ) {
         let wish = |&(slots_min, slots_max, target_s): &(usize, Option<usize>, Option<f64>)| {
@@ -190,8 +262,9 @@ proptest! {
         let mut balancer = Balancer::new(rule, slots_all, &names);
         let mut spread = Spread::new(vec![slots_all / 2, slots_all - slots_all / 2], names.len());
         for look in &looks {
-            let now: Vec<QueueNow> = names.iter().zip(look).map(|(_, &(length, running, run_s, pause, slots_elsewhere))| {
-                QueueNow { length, running, run_s, is_paused: pause == 0, slots_elsewhere }
+            let now: Vec<QueueNow> = names.iter().zip(look).map(|(_, &(length, running, run_s, pause, (slots, processes)))| {
+                let elsewhere = Elsewhere { slots, processes, slots_all: 2 * slots };
+                QueueNow { length, running, run_s, is_paused: pause == 0, elsewhere }
             }).collect();
             let given = balancer.look(&now);
             let most = |((_, wish), now): (&(&str, Wish), &QueueNow)| {

@@ -2,13 +2,12 @@
 //! there. It asks how long the queues are, over connections of its own, and the shards how long their jobs take;
 //! [`crate::balance`] decides, and each shard is told how many slots of each queue it has.
 //!
-//! A look that Redis does not answer changes nothing: the last assignment stays.
+//! A look that Redis does not answer changes nothing: the last assignment stays. With it goes the word to other processes
+//! what this one gives, when that has changed, and now and then; a last one when it takes no more jobs.
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use glommio::timer::Timer;
 
 use super::actor::Actor;
 use super::link::ControlLink;
@@ -19,8 +18,10 @@ use crate::balance::{Balancer, QueueNow, Spread, Wish};
 use crate::limits::{BALANCE_INTERVAL, BALANCE_STEP};
 use crate::mesh::ToShard;
 use crate::net::Error;
-use crate::store::history;
+use crate::resp::{Reply, Requests};
+use crate::store::{history, slots};
 use crate::wire::figures::QueueSlots;
+use crate::wire::slots::SlotsNews;
 
 /// See the module.
 pub(super) struct Balancing {
@@ -35,6 +36,10 @@ pub(super) struct Balancing {
     measured_at: Instant,
     /// One for each duty, while it stands.
     links: Vec<Option<ControlLink>>,
+    /// What other processes were told last, and when.
+    news: Option<(SlotsNews, Instant)>,
+    /// Whether it was said that they hear nothing.
+    is_mute: bool,
 }
 
 /// How long the jobs of a queue take.
@@ -75,6 +80,8 @@ pub(super) fn begin(control: &Rc<Control>) -> Option<Balancing> {
         measured: vec![Measured::default(); queues.len()],
         measured_at: Instant::now(),
         links: control.duties.iter().map(|_| None).collect(),
+        news: None,
+        is_mute: false,
         control: Rc::clone(control),
         queues: queues.into_iter().map(|(name, _)| name).collect(),
     };
@@ -90,51 +97,115 @@ pub(super) fn spawn(balancing: Balancing) -> Actor {
 impl Balancing {
     async fn run(mut self) {
         loop {
-            Timer::new(BALANCE_INTERVAL).await;
-            if !self.control.phase().fetches() {
-                continue;
-            }
-            match self.lengths().await {
-                Ok(lengths) => {
-                    self.measure().await;
-                    let paused = self.control.paused_now();
-                    let queue = |((length, measured), name): ((&u64, &Measured), &String)| QueueNow {
-                        length: *length,
-                        running: measured.used.round() as usize,
-                        run_s: measured.run_s,
-                        is_paused: paused.queues.contains(name),
-                        ..QueueNow::default()
-                    };
-                    let now: Vec<QueueNow> =
-                        lengths.iter().zip(&self.measured).zip(&self.queues).map(queue).collect();
-                    self.assign(&now);
-                }
+            // A new phase is heeded at once.
+            let _woken = self.control.balance_wakes().wait_for(BALANCE_INTERVAL).await;
+            let looked =
+                if self.control.phase().fetches() { self.look().await } else { self.take_leave().await };
+            if let Err(error) = looked {
                 // Tasks that need Redis more log its outages.
-                Err(error) => {
-                    tracing::debug!(%error, "cannot see how long queues are; slots stay as they are");
-                }
+                tracing::debug!(%error, "cannot see how long queues are; slots stay as they are");
             }
         }
     }
 
-    /// How many jobs wait in each queue: one round trip, in a cluster one for each queue.
+    /// Looks at the queues, and gives the slots anew.
+    async fn look(&mut self) -> Result<(), Error> {
+        let lengths = self.lengths().await?;
+        self.measure().await;
+        let paused = self.control.paused_now();
+        let others = self.control.others();
+        let queue = |((length, measured), name): ((&u64, &Measured), &String)| QueueNow {
+            length: *length,
+            running: measured.used.round() as usize,
+            run_s: measured.run_s,
+            is_paused: paused.queues.contains(name),
+            elsewhere: others.give(name),
+        };
+        let now: Vec<QueueNow> = lengths.iter().zip(&self.measured).zip(&self.queues).map(queue).collect();
+        self.balancer.set_news_every(others.pause().as_secs_f64() / BALANCE_INTERVAL.as_secs_f64());
+        drop(others);
+        self.assign(&now);
+        Ok(())
+    }
+
+    /// How many jobs wait in each queue: one round trip, in a cluster one for each queue. Others are told of the last look
+    /// with the first of them.
     async fn lengths(&mut self) -> Result<Vec<u64>, Error> {
+        let mut news = self.news_now();
         let mut lengths = vec![0; self.queues.len()];
         for duty in 0..self.links.len() {
             let served = self.queues_of(duty);
-            let mut link = match self.links[duty].take() {
-                Some(link) => link,
-                None => ControlLink::open(&self.control, duty, "balance").await?,
-            };
+            let mut link = self.link(duty).await?;
             let names = || served.iter().map(|queue| self.queues[*queue].as_str());
             let keys = self.control.options.keys;
-            let replies = link.replies(|_, requests| history::ask_depths(keys, names(), requests)).await?;
+            let replies = link
+                .replies(|_, requests| {
+                    history::ask_depths(keys, names(), requests);
+                    self.tell(news.as_ref(), requests);
+                })
+                .await?;
             for (queue, reply) in served.iter().zip(&replies) {
                 lengths[*queue] = history::depth(reply);
             }
             self.links[duty] = Some(link);
+            if let Some(news) = news.take() {
+                self.note_told(news, replies.get(served.len()));
+            }
         }
         Ok(lengths)
+    }
+
+    /// Tells others that this process gives its queues nothing more, once.
+    async fn take_leave(&mut self) -> Result<(), Error> {
+        let nothing = SlotsNews::new(&self.control.options.uuid, []);
+        if self.news.as_ref().is_none_or(|(told, _)| *told == nothing) {
+            return Ok(());
+        }
+        let mut link = self.link(0).await?;
+        let replies = link.replies(|_, requests| self.tell(Some(&nothing), requests)).await?;
+        self.links[0] = Some(link);
+        self.note_told(nothing, replies.first());
+        Ok(())
+    }
+
+    /// The connection of a duty.
+    async fn link(&mut self, duty: usize) -> Result<ControlLink, Error> {
+        match self.links[duty].take() {
+            Some(link) => Ok(link),
+            None => ControlLink::open(&self.control, duty, "balance").await,
+        }
+    }
+
+    /// What others are to be told now: what has changed, but not too often, and now and then what has not.
+    fn news_now(&self) -> Option<SlotsNews> {
+        let assignment = self.control.assignment();
+        let now = SlotsNews::new(
+            &self.control.options.uuid,
+            assignment.iter().map(|one| (one.queue.as_str(), one.slots)),
+        );
+        let Some((told, at)) = &self.news else { return Some(now) };
+        let others = self.control.others();
+        // Looks are not exactly as long as their interval.
+        let pause = if *told == now { others.period() } else { others.pause() }.mul_f64(0.9);
+        (at.elapsed() >= pause).then_some(now)
+    }
+
+    fn tell(&self, news: Option<&SlotsNews>, requests: &mut Requests) {
+        if let Some(news) = news {
+            slots::tell(self.control.options.keys, self.control.options.url.database(), news, requests);
+        }
+    }
+
+    /// Notes what others were told. A user who may not tell them says so once.
+    fn note_told(&mut self, news: SlotsNews, reply: Option<&Reply>) {
+        self.news = Some((news, Instant::now()));
+        if let Some(Err(error)) = reply.map(slots::told) {
+            if !std::mem::replace(&mut self.is_mute, true) {
+                tracing::warn!(%error, "other processes do not learn how many slots this one gives to its queues: redis refused it");
+            }
+        } else {
+            self.is_mute = false;
+        }
     }
 
     /// The queues of a duty: in a cluster it has one, otherwise all.

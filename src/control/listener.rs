@@ -1,6 +1,6 @@
 //! Listens for what others want of this process: which running jobs to cancel, which it passes to the shards, what
-//! operators ask for ([`super::steering`]), that someone watches it, and that what is paused has changed
-//! ([`super::paused`]).
+//! operators ask for ([`super::steering`]), that someone watches it, that what is paused has changed
+//! ([`super::paused`]), and what other processes give to their queues ([`super::others`]).
 //!
 //! Each process has one such connection, which listens and never asks: there is no traffic while nobody wants anything.
 //! Messages sent while it is down are lost; the sender learns how many processes listened.
@@ -23,8 +23,10 @@ use crate::net::{Backoff, ConnOptions, Connection, Error};
 use crate::resp::{self, Reply, ReplyLimits, Requests};
 use crate::store::cancel;
 use crate::store::paused;
+use crate::store::slots;
 use crate::store::steer::{self, SteerRequest};
 use crate::wire::client_name;
+use crate::wire::slots::SlotsNews;
 
 /// Starts listening.
 pub(super) fn spawn(control: &Rc<Control>) -> Actor {
@@ -73,6 +75,17 @@ async fn listen(control: &Control, backoff: &mut Backoff, told: &mut [u64]) -> E
             }
             Err(error) => return error.into(),
         }
+        match slots::heard(&message, *keys, url.database()) {
+            Ok(None) => {}
+            Ok(Some(text)) => {
+                match SlotsNews::parse(text) {
+                    Some(news) => control.hear_of_slots(news),
+                    None => tracing::debug!("ignored a message about slots that is not of this version"),
+                }
+                continue;
+            }
+            Err(error) => return error.into(),
+        }
         match steer::message(&message, *keys, url.database(), uuid) {
             Ok(None) => {}
             Ok(Some(text)) => {
@@ -104,6 +117,9 @@ async fn subscribe(control: &Control) -> Result<Connection, Error> {
     cancel::subscribe(*keys, url.database(), &mut requests);
     steer::subscribe(*keys, url.database(), uuid, &mut requests);
     paused::subscribe(*keys, url.database(), &mut requests);
+    if control.options.balance.is_some() {
+        slots::subscribe(*keys, url.database(), &mut requests);
+    }
     let mut confirmed = conn.call(&requests).await?.into_iter().map(Reply::into_result);
     confirmed.next().transpose()?;
     match confirmed.collect::<Result<Vec<_>, _>>() {

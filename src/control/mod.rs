@@ -37,6 +37,7 @@ mod health;
 mod left;
 mod link;
 mod notify;
+mod others;
 mod reload;
 mod steering;
 mod upkeep;

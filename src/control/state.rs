@@ -1,6 +1,6 @@
 //! What control's tasks share. Each part is changed only by its methods, here or in the file of that part.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::duty::Duty;
 use super::options::ControlOptions;
+use super::others::Others;
 use super::service_manager::{self, Notifier};
 use super::settings::{LiveSettings, Reload};
 use super::shards::Shards;
@@ -23,6 +24,7 @@ use crate::time::unix_now;
 use crate::wire::Cause;
 use crate::wire::figures::QueueSlots;
 use crate::wire::paused::PausedNow;
+use crate::wire::slots::SlotsNews;
 
 /// The state of control.
 pub(super) struct Control {
@@ -54,6 +56,10 @@ pub(super) struct Control {
     paused_now: RefCell<Arc<PausedNow>>,
     /// How many slots each queue has, if they are given to queues.
     assignment: RefCell<Vec<QueueSlots>>,
+    /// What other processes give to their queues, if this one gives slots to queues.
+    others: RefCell<Others>,
+    /// Wakes what gives slots to queues when the process takes no more jobs.
+    balance_wakes: Event,
     /// How long upkeep's last round trip took.
     round_trip: Cell<Duration>,
     /// What the counters of the day have.
@@ -88,6 +94,8 @@ impl Control {
             paused_by_others: RefCell::default(),
             paused_now: RefCell::default(),
             assignment: RefCell::default(),
+            others: RefCell::default(),
+            balance_wakes: Event::default(),
             round_trip: Cell::new(Duration::ZERO),
             counted: Cell::default(),
             expiring: Cell::default(),
@@ -147,6 +155,7 @@ impl Control {
             Phase::Stopping { .. } => LifePhase::Stopping,
         });
         self.wake_upkeep();
+        self.balance_wakes.raise();
         self.shards.send_all(&ToShard::Phase(self.phase.get())).await;
     }
 
@@ -213,6 +222,24 @@ impl Control {
     /// Notes it.
     pub(super) fn note_assignment(&self, assignment: Vec<QueueSlots>) {
         self.assignment.replace(assignment);
+    }
+
+    /// Another process has told how many slots it gives to its queues.
+    pub(super) fn hear_of_slots(&self, news: SlotsNews) {
+        if news.uuid != self.options.uuid {
+            self.others.borrow_mut().hear(news, Instant::now());
+        }
+    }
+
+    /// What other processes give to their queues, as far as they were heard of late.
+    pub(super) fn others(&self) -> Ref<'_, Others> {
+        self.others.borrow_mut().forget_silent(Instant::now());
+        self.others.borrow()
+    }
+
+    /// Raised when the process takes no more jobs.
+    pub(super) fn balance_wakes(&self) -> &Event {
+        &self.balance_wakes
     }
 
     /// Whether the shards have ended, and all of them clean.

@@ -32,6 +32,7 @@ pub mod position;
 pub mod progress;
 pub mod register;
 pub mod server;
+pub mod slots;
 pub mod steer;
 pub mod survey;
 // What all of the above need permission for.

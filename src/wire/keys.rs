@@ -46,6 +46,8 @@ pub struct Names {
     pub leases: &'static str,
     /// Lead of the pollers (string with a time to live): the uuid of the process whose poller wakes for each due job.
     pub lead: &'static str,
+    /// Moments of queues whose due jobs have a pace.
+    pub paces: &'static str,
     /// Begins the keys of the table of periodic jobs.
     pub cron_prefix: &'static str,
     /// What is paused (string): JSON of [`super::paused`]. Not there while nothing is.
@@ -109,6 +111,7 @@ pub const JIGGLER: Keyspace = Keyspace {
         servers_pattern: "*jiggler:*",
         leases: "jiggler:uring:leases",
         lead: "jiggler:uring:poller",
+        paces: "jiggler:uring:paces",
         cron_prefix: "jiggler:uring:cron:",
         paused: "jiggler:uring:paused",
         process_prefix: "jiggler:uring:process:",
@@ -138,6 +141,7 @@ pub const SIDEKIQ: Keyspace = Keyspace {
         servers_pattern: "{queue:*",
         leases: "jiggler-uring:leases",
         lead: "jiggler-uring:poller",
+        paces: "jiggler-uring:paces",
         cron_prefix: "jiggler-uring:cron:",
         paused: "jiggler-uring:paused",
         process_prefix: "jiggler-uring:process:",
@@ -217,25 +221,6 @@ impl Keyspace {
             }
             None => ListKey::Queue { queue: rest },
         })
-    }
-
-    /// The channel on which the processes of a database listen for the jids of running jobs to cancel. Channels belong to
-    /// the whole server, whatever database a connection has selected, so its number is part of their names.
-    #[must_use]
-    pub fn cancel_channel(self, database: u32) -> String {
-        format!("{}{database}", self.names.cancel_prefix)
-    }
-
-    /// The channel on which one process listens for an operator's requests: `quiet`, `stop` or `stop now`.
-    #[must_use]
-    pub fn steer_channel(self, database: u32, uuid: &str) -> String {
-        format!("{}{database}:{uuid}", self.names.steer_prefix)
-    }
-
-    /// The channel on which every process of a database listens for changes of what is paused. No uuid follows the number.
-    #[must_use]
-    pub fn fleet_channel(self, database: u32) -> String {
-        format!("{}{database}", self.names.steer_prefix)
     }
 
     /// What is paused. In a cluster it hashes with the channel of cancellations, so that it is where everybody listens.
@@ -427,6 +412,7 @@ mod tests {
         let ours = [
             JIGGLER.names().leases.to_owned(),
             JIGGLER.names().lead.to_owned(),
+            JIGGLER.names().paces.to_owned(),
             JIGGLER.names().audit.to_owned(),
             JIGGLER.process("06c7221317f9"),
             JIGGLER.shared_realm().cron.ticks.clone(),
@@ -435,6 +421,7 @@ mod tests {
             JIGGLER.shared_realm().cron.holders.clone(),
             JIGGLER.paused(3),
             JIGGLER.fleet_channel(3),
+            JIGGLER.slots_channel(3),
             JIGGLER.history_minutes(498_695),
             JIGGLER.history_hours(20_778),
             JIGGLER.history_days(20_778),
@@ -468,8 +455,15 @@ mod tests {
         assert_eq!(index, "{queue:a:b}:inflight:06c7221317f9:3");
         let told = InFlightKey { queue: "a:b", uuid: "06c7221317f9", shard: 3, batch: Some("w") };
         assert_eq!(SIDEKIQ.parse_in_flight(&wait_list(&index)), Some(told));
-        let ours =
-            [names.leases, names.lead, names.audit, names.process_prefix, names.progress_prefix, &index];
+        let ours = [
+            names.leases,
+            names.lead,
+            names.paces,
+            names.audit,
+            names.process_prefix,
+            names.progress_prefix,
+            &index,
+        ];
         assert!(ours.iter().all(|key| !key.starts_with(names.list_prefix)));
         assert_eq!(
             SIDEKIQ.registry_for_lua().unwrap(),
@@ -500,7 +494,8 @@ mod tests {
         let in_cluster = JIGGLER.with_cluster(true);
         assert_eq!(hashed(&in_cluster.paused(0)), in_cluster.cancel_channel(0));
         assert_eq!(JIGGLER.paused(0), "jiggler:uring:paused");
-        assert_ne!(JIGGLER.fleet_channel(0), JIGGLER.steer_channel(0, "06c7221317f9"));
+        let all = [JIGGLER.fleet_channel(0), JIGGLER.slots_channel(0)];
+        assert!(!all.contains(&JIGGLER.steer_channel(0, "06c7221317f9")) && all[0] != all[1]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod audit;
 mod cause;
+mod channels;
 mod client_name;
 mod dialect;
 pub mod figures;
@@ -22,6 +23,7 @@ pub mod queue_name;
 pub mod realm;
 pub mod sidekiq_metrics;
 pub mod sidekiq_process;
+pub mod slots;
 
 pub use cause::{Cause, Causes};
 pub use client_name::client_name;

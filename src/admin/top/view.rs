@@ -124,11 +124,14 @@ fn queue_lines(lines: &mut Vec<Line>, state: &State, room: Option<usize>) {
                 count => count.to_string(),
             };
             let paused = if state.paused.queues.contains_key(&queue.name) { ", paused" } else { "" };
-            vec![ListName::shown(&queue.name), queue.jobs.to_string(), served + paused]
+            let mut row = vec![ListName::shown(&queue.name), queue.jobs.to_string(), served + paused];
+            row.extend(slots_of(state, &queue.name));
+            row
         })
         .collect();
     let before = lines.len();
-    section(lines, "no jobs wait in any queue", QUEUE_COLUMNS, &rows);
+    let columns = QUEUE_COLUMNS.len() - if gives_slots(state) { 0 } else { SLOT_COLUMNS };
+    section(lines, "no jobs wait in any queue", &QUEUE_COLUMNS[..columns], &rows);
     for (line, (_, served)) in lines[before..].iter_mut().skip(2).zip(&queues) {
         if *served == 0 && all_known {
             line.tone = Tone::Alarm;
@@ -142,6 +145,26 @@ fn queue_lines(lines: &mut Vec<Line>, state: &State, room: Option<usize>) {
     if hidden > 0 {
         lines.push(Line::new(Tone::Plain, format!("and {} shorter ones (a: all)", hidden)));
     }
+}
+
+/// Whether slots are given to queues anywhere.
+fn gives_slots(state: &State) -> bool {
+    state.processes.iter().any(|worker| !worker.member.balance.is_empty())
+}
+
+/// How many slots a queue has in the processes that are read, and why in the one that gives it most; nothing where slots are
+/// not given to queues.
+fn slots_of(state: &State, queue: &str) -> Vec<String> {
+    if !gives_slots(state) {
+        return Vec::new();
+    }
+    let given = || {
+        let all = state.processes.iter().flat_map(|worker| &worker.member.balance);
+        all.filter(|given| given.queue == queue)
+    };
+    let why =
+        given().max_by_key(|given| given.slots).map_or_else(String::new, |most| printable(&most.reason));
+    vec![given().map(|given| given.slots).sum::<u64>().to_string(), why]
 }
 
 /// A part of a whole: first, last, of how many.
@@ -162,8 +185,17 @@ fn clock(at: f64) -> String {
     format!("{:02}:{:02}:{:02}Z", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }
 
-const QUEUE_COLUMNS: &[(&str, Align)] =
-    &[("queue", Align::Left), ("jobs", Align::Right), ("served by", Align::Right)];
+/// The last ones only where slots are given to queues.
+const QUEUE_COLUMNS: &[(&str, Align)] = &[
+    ("queue", Align::Left),
+    ("jobs", Align::Right),
+    ("served by", Align::Right),
+    ("slots", Align::Right),
+    ("why", Align::Left),
+];
+
+/// How many columns tell of slots.
+const SLOT_COLUMNS: usize = 2;
 
 /// What tells whether a process is well comes first, who it is last.
 const PROCESS_COLUMNS: &[(&str, Align)] = &[
@@ -283,7 +315,10 @@ mod tests {
     use super::*;
     use crate::{
         store::survey::{Counts, Process},
-        wire::{figures, paused::Paused},
+        wire::{
+            figures::{self, QueueSlots},
+            paused::Paused,
+        },
     };
 
     #[test]
@@ -370,6 +405,19 @@ mod tests {
         assert!(body.iter().any(|line| line.tone == Tone::Alarm && line.text.contains("stalled")));
         let right = Line::new(Tone::Plain, "0123456789").from(8);
         assert_eq!(right.text, "89");
+        assert!(!seen.contains("slots"), "{seen}");
+        let mut state = state;
+        let given = |slots, reason: &str| QueueSlots {
+            queue: "queue-1".to_owned(),
+            slots,
+            reason: reason.to_owned(),
+        };
+        state.processes[0].member.balance =
+            vec![given(7, "12.0 s of work, 60 % of all"), given(1, "nothing waits")];
+        let body = super::body(&state, Some(20));
+        let row = body.iter().find(|line| line.text.starts_with("queue-1 ")).unwrap();
+        let words: Vec<&str> = row.text.split_whitespace().collect();
+        assert_eq!(words.join(" "), "queue-1 999 nobody 8 12.0 s of work, 60 % of all");
     }
 
     #[test]
