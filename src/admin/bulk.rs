@@ -17,6 +17,7 @@ use std::{
     io::{self, Write},
     path::PathBuf,
     sync::mpsc::{self, Receiver, SyncSender, TryRecvError},
+    time::Duration,
 };
 
 use self::{
@@ -25,7 +26,7 @@ use self::{
 };
 use super::{
     database::Database,
-    enqueue::Due,
+    enqueue::{Due, told},
     error::Error,
     ticker::{Ticker, rate},
 };
@@ -48,6 +49,8 @@ pub struct Bulk {
     pub retries: Option<u32>,
     /// When they are due; `None` is now.
     pub due: Option<Due>,
+    /// The time over which they are spread from then on.
+    pub spread: Option<Duration>,
 }
 
 /// Pushes all jobs of a file and reports how many.
@@ -68,6 +71,7 @@ pub(crate) fn bulk(db: &Database, bulk: &Bulk, out: &mut dyn Write) -> Result<()
         other => other.map_err(failed)?,
     };
     let due_at = bulk.due.map(|due| due.unix_time(&mut client)).transpose().map_err(failed)?;
+    let is_later = due_at.is_some() || bulk.spread.is_some();
     let defaults = Defaults { name: bulk.name.clone(), queue: bulk.queue.clone(), retries: bulk.retries };
     let (parser, schema) = (LineParser::new(defaults), db.schema);
     let (sender, chunks) = mpsc::sync_channel(BULK_CHUNKS_MAX);
@@ -75,11 +79,12 @@ pub(crate) fn bulk(db: &Database, bulk: &Bulk, out: &mut dyn Write) -> Result<()
     // It ends with its input, or at the next line once nobody is listening; nobody waits for it, since it may be waiting
     // for a person.
     let _reader =
-        std::thread::spawn(move || source::read(lines, (parser, schema), due_at.is_some(), &sender, &spent));
-    let flight = client.flight(due_at).map_err(failed)?;
+        std::thread::spawn(move || source::read(lines, (parser, schema), is_later, &sender, &spent));
+    let when = client.when(due_at, bulk.spread).map_err(failed)?;
+    let flight = client.flight(when);
     let pushing = Pushing { flight, spender, places: Places::default(), file, size, ticker: Ticker::new() };
     let pushed = pushing.run(&chunks)?;
-    match bulk.due {
+    match told(bulk.due, bulk.spread) {
         None => writeln!(out, "enqueued {pushed} jobs")?,
         Some(due) => writeln!(out, "scheduled {pushed} jobs {due}")?,
     }

@@ -25,6 +25,8 @@ pub struct Options {
     pub count: u64,
     /// When they are due; `None` is now.
     pub due: Option<Due>,
+    /// The time over which they are spread from then on.
+    pub spread: Option<Duration>,
     /// Retries after the first failure; `None` leaves them to the worker.
     pub retries: Option<u32>,
     /// The jid of a single job; `None`: a new one.
@@ -59,6 +61,15 @@ impl fmt::Display for Due {
             Self::In(delay) => write!(f, "in {} s", delay.as_secs_f64()),
             Self::At(at) => write!(f, "at {at} (Unix seconds)"),
         }
+    }
+}
+
+/// When jobs are due that are spread from then on, in words; `None`: now.
+pub(super) fn told(due: Option<Due>, spread: Option<Duration>) -> Option<String> {
+    let from = due.map_or_else(|| "now".to_owned(), |due| due.to_string());
+    match spread {
+        None => due.map(|due| due.to_string()),
+        Some(over) => Some(format!("over {} s from {}", over.as_secs_f64(), from)),
     }
 }
 
@@ -109,7 +120,7 @@ fn report(options: &Options, count: u64, jids: &[String], out: &mut dyn Write) -
         [jid] if count == 1 => format!("{name} with jid {jid}"),
         _ => format!("{count} {name} jobs"),
     };
-    match options.due {
+    match told(options.due, options.spread) {
         None => writeln!(out, "enqueued {what} in queue {queue}")?,
         Some(due) => writeln!(out, "scheduled {what} for queue {queue} {due}")?,
     }
@@ -141,7 +152,8 @@ fn push(
     jids: &mut Vec<String>,
 ) -> Result<u64, client::Error> {
     let due_at = options.due.map(|due| due.unix_time(client)).transpose()?;
-    if options.count == 1 {
+    let when = client.when(due_at, options.spread)?;
+    if options.count == 1 && options.spread.is_none() {
         let jid = match due_at {
             None => client.enqueue(job),
             Some(due_at) => client.enqueue_at(due_at, job),
@@ -151,7 +163,7 @@ fn push(
     }
     if !options.ids && options.count > ENQUEUE_IDS_SHOWN_MAX {
         let copies = iter::repeat(job).zip(0..options.count).map(|(job, _)| job);
-        return push_all(client, due_at, copies);
+        return client.bulk(when, copies);
     }
     let schema = client.schema();
     let named = (0..options.count).map_while(|_| {
@@ -161,18 +173,7 @@ fn push(
         jids.push(jid);
         Some(job)
     });
-    push_all(client, due_at, named)
-}
-
-fn push_all<J: std::borrow::Borrow<NewJob>>(
-    client: &mut Client,
-    due_at: Option<f64>,
-    jobs: impl IntoIterator<Item = J>,
-) -> Result<u64, client::Error> {
-    match due_at {
-        None => client.enqueue_bulk(jobs),
-        Some(due_at) => client.enqueue_bulk_at(due_at, jobs),
-    }
+    client.bulk(when, named)
 }
 
 #[cfg(test)]
@@ -190,6 +191,7 @@ mod tests {
             queue: QueueName::new("img").unwrap(),
             count,
             due: None,
+            spread: None,
             retries: Some(2),
             jid: None,
             members: Vec::new(),

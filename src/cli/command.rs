@@ -52,6 +52,7 @@ Examples:
   jiggler-uring enqueue Report --at 2026-12-24T18:00:00Z --member tenant=acme --jid report-2026
   jids=$(jiggler-uring enqueue Fib '[20]' --count 3 --ids)
   jiggler-uring enqueue --bulk jobs.jsonl
+  jiggler-uring enqueue Newsletter --bulk readers.jsonl --queue mail --spread 1h
   seq 1000 | sed 's/.*/[&]/' | jiggler-uring enqueue Resize --bulk - --queue img
 
 If no living worker could run the job, as far as they say what they run, a note says so (not for a Redis user with a name, \

@@ -204,15 +204,18 @@ fn a_bulk_is_a_file_or_standard_input_and_defaults_for_its_lines() {
     };
     let plain = bulk(&["--bulk", "jobs.jsonl"]);
     let queue = QueueName::default();
-    let expected = Bulk { file: Some("jobs.jsonl".into()), name: None, queue, retries: None, due: None };
+    let expected =
+        Bulk { file: Some("jobs.jsonl".into()), name: None, queue, retries: None, due: None, spread: None };
     assert_eq!(plain, expected);
-    let full = bulk(&["Resize", "--bulk", "-", "-q", "img", "--retries", "2", "--in", "3"]);
+    let full =
+        bulk(&["Resize", "--bulk", "-", "-q", "img", "--retries", "2", "--in", "3", "--spread", "10m"]);
     let expected = Bulk {
         file: None,
         name: Some("Resize".to_owned()),
         queue: QueueName::new("img").unwrap(),
         retries: Some(2),
         due: Some(Due::In(Duration::from_secs(3))),
+        spread: Some(Duration::from_secs(600)),
     };
     assert_eq!(full, expected);
     check_refused(&[

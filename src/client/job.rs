@@ -284,7 +284,7 @@ impl NewJob {
     ) -> Result<(), InvalidJob> {
         match when {
             When::Now => self.write(schema, jid, payload),
-            When::At(_) => self.write_scheduled(schema, jid, payload),
+            When::At(_) | When::Over { .. } => self.write_scheduled(schema, jid, payload),
         }
     }
 

@@ -283,13 +283,35 @@ impl Client {
         self.bulk(When::at(due_at)?, jobs)
     }
 
-    /// A bulk whose jobs were written elsewhere: hooks do not see them.
-    pub(crate) fn flight(&mut self, due_at: Option<f64>) -> Result<Flight<'_>, Error> {
-        let when = due_at.map_or(Ok(When::Now), When::at)?;
-        Ok(Flight::new(&mut self.link, &mut self.requests, when))
+    /// Schedules many jobs to be run evenly spread over `over` from now, by Redis's clock and in no particular order, and
+    /// returns how many: a herd that would otherwise be due at once. Batches and atomicity are as for
+    /// [`Self::enqueue_bulk`].
+    ///
+    /// # Errors
+    /// As [`Self::enqueue_bulk`], and those of asking Redis for its time.
+    pub fn enqueue_bulk_spread<J: Borrow<NewJob>>(
+        &mut self,
+        over: Duration,
+        jobs: impl IntoIterator<Item = J>,
+    ) -> Result<u64, Error> {
+        let when = self.when(None, Some(over))?;
+        self.bulk(when, jobs)
     }
 
-    fn bulk<J: Borrow<NewJob>>(
+    /// At this Unix time, or now; if there is an `over`, spread over so long from then on.
+    pub(crate) fn when(&mut self, due_at: Option<f64>, over: Option<Duration>) -> Result<When, Error> {
+        let Some(over) = over else { return due_at.map_or(Ok(When::Now), When::at) };
+        let from = due_at.map_or_else(|| self.link.now(), Ok)?;
+        When::at(from)?;
+        Ok(When::Over { from, seconds: over.as_secs_f64() })
+    }
+
+    /// A bulk whose jobs were written elsewhere: hooks do not see them.
+    pub(crate) fn flight(&mut self, when: When) -> Flight<'_> {
+        Flight::new(&mut self.link, &mut self.requests, when)
+    }
+
+    pub(crate) fn bulk<J: Borrow<NewJob>>(
         &mut self,
         when: When,
         jobs: impl IntoIterator<Item = J>,

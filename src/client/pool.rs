@@ -181,6 +181,18 @@ impl ClientPool {
         self.client()?.enqueue_bulk_at(due_at, jobs)
     }
 
+    /// See [`Client::enqueue_bulk_spread`]. Holds one connection until it ends.
+    ///
+    /// # Errors
+    /// As there, and [`Error::PoolBusy`].
+    pub fn enqueue_bulk_spread<J: Borrow<NewJob>>(
+        &self,
+        over: Duration,
+        jobs: impl IntoIterator<Item = J>,
+    ) -> Result<u64, Error> {
+        self.client()?.enqueue_bulk_spread(over, jobs)
+    }
+
     /// See [`Client::cancel`].
     ///
     /// # Errors

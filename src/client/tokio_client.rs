@@ -151,11 +151,17 @@ impl TokioClient {
     /// # Errors
     /// As [`enqueue`](Self::enqueue).
     pub async fn enqueue_in<J: Push + ?Sized>(&self, delay: Duration, job: &J) -> Result<String, Error> {
+        let now = self.now().await?;
+        self.enqueue_at(now + delay.as_secs_f64(), job).await
+    }
+
+    /// Unix time, by the clock of Redis.
+    async fn now(&self) -> Result<f64, Error> {
         let mut requests = Requests::new();
         if let Some(asked) = reckoning::ask(&self.clock, &mut requests) {
             reckoning::note(&self.clock, asked, self.call_one(requests).await)?;
         }
-        self.enqueue_at(self.clock.now() + delay.as_secs_f64(), job).await
+        Ok(self.clock.now())
     }
 
     /// Schedules a job to be run at `due_at`, Unix time in seconds, and returns its jid.
@@ -204,6 +210,20 @@ impl TokioClient {
         jobs: impl IntoIterator<Item = J>,
     ) -> Result<u64, Error> {
         bulk(self, When::at(due_at)?, jobs).await
+    }
+
+    /// Schedules many jobs to be run evenly spread over `over` from now; see
+    /// [`Client::enqueue_bulk_spread`](super::Client::enqueue_bulk_spread).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn enqueue_bulk_spread<J: Borrow<NewJob>>(
+        &self,
+        over: Duration,
+        jobs: impl IntoIterator<Item = J>,
+    ) -> Result<u64, Error> {
+        let from = self.now().await?;
+        bulk(self, When::Over { from, seconds: over.as_secs_f64() }, jobs).await
     }
 
     /// Ends the job with this jid if it is running now, and returns how many processes were notified; see

@@ -7,8 +7,10 @@
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
+mod by_queue;
 pub mod error;
 pub mod options;
+mod pace;
 mod periodic;
 pub mod raw;
 mod redis;
@@ -21,6 +23,7 @@ pub mod value;
 pub mod yaml;
 
 pub use error::{Error, Origin};
+pub use pace::QueuePace;
 pub use periodic::PeriodicItem;
 pub use raw::Raw;
 pub use slots::QueueWish;
@@ -96,6 +99,8 @@ pub struct Config {
     pub runners: Vec<RunnerSpec>,
     /// What queues are to have, under a balance that gives slots to queues.
     pub slots: Vec<QueueWish>,
+    /// Queues whose due jobs have a pace.
+    pub paces: Vec<QueuePace>,
     /// Entries the dead set keeps.
     pub max_dead_jobs: u64,
     /// How long an entry stays in the dead set.

@@ -9,6 +9,7 @@ use super::{
     Config,
     error::Origin,
     options::OptionSpec,
+    pace::QueuePace,
     periodic::PeriodicItem,
     raw::{address, count, environment, file, metrics, queues, retries, word},
     redis::RedisParts,
@@ -50,6 +51,8 @@ macro_rules! settings {
             pub(super) runners: Option<Vec<RunnerSpec>>,
             /// What queues of a file are to have.
             pub(super) slots: Option<Vec<QueueWish>>,
+            /// Paces of due jobs of a file.
+            pub(super) paces: Option<Vec<QueuePace>>,
             /// The runner of the application that is required.
             pub(super) require: Option<RunnerSpec>,
             /// Places of settings that are accepted and have no effect.
@@ -89,6 +92,7 @@ macro_rules! settings {
                     periodic: self.periodic.or(lower.periodic),
                     runners: self.runners.or(lower.runners),
                     slots: self.slots.or(lower.slots),
+                    paces: self.paces.or(lower.paces),
                     require: self.require.or(lower.require),
                     unused: self.unused.into_iter().chain(lower.unused).collect(),
                 }
@@ -106,6 +110,7 @@ macro_rules! settings {
                     redis_notes: Vec::new(),
                     periodic: raw.periodic.unwrap_or_default(),
                     slots: raw.slots.unwrap_or_default(),
+                    paces: raw.paces.unwrap_or_default(),
                     runners: raw.runners.into_iter().flatten().chain(raw.require).collect(),
                     config_file: raw.config_file,
                     unused: raw.unused,

@@ -8,17 +8,17 @@
 //!   reports: {min: 2, max: 4}
 //! ```
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use saphyr::MarkedYaml;
 
+use super::by_queue::by_queue;
 use super::error::{Error, Origin};
 use super::periodic::{fields, text};
 use super::types::{Balance, Queues};
 use crate::balance::Wish;
 use crate::foreign::Foreign;
-use crate::limits::{BALANCE_TARGET_MAX_S, CONCURRENCY_MAX, QUEUES_MAX};
+use crate::limits::{BALANCE_TARGET_MAX_S, CONCURRENCY_MAX};
 
 /// The key of the mapping.
 pub(super) const KEY: &str = "slots";
@@ -39,33 +39,8 @@ pub struct QueueWish {
 /// # Errors
 /// The first queue whose wish is refused, with its line.
 pub(super) fn read(path: &Path, node: &MarkedYaml<'_>) -> Result<Vec<QueueWish>, Error> {
-    let origin = |node: &MarkedYaml<'_>, queue: &str| {
-        let key = if queue.is_empty() { KEY.to_owned() } else { format!("{KEY}.{}", Foreign::text(queue)) };
-        Origin::File { path: path.to_owned(), line: node.span.start.line(), key }
-    };
-    let refused = |node: &MarkedYaml<'_>, queue: &str, reason: String| Error::BadValue {
-        origin: origin(node, queue),
-        reason,
-    };
-    let queues = fields(node).ok_or_else(|| {
-        refused(node, "", "a mapping of queues to min, max and target is expected".to_owned())
-    })?;
-    if queues.len() > QUEUES_MAX {
-        return Err(refused(
-            node,
-            "",
-            format!("{} queues are more than the {QUEUES_MAX} allowed", queues.len()),
-        ));
-    }
-    let mut named = HashSet::new();
-    let wish = |(queue, node): (String, &MarkedYaml<'_>)| {
-        let wish = wish(node).map_err(|reason| refused(node, &queue, reason))?;
-        if !named.insert(queue.clone()) {
-            return Err(refused(node, &queue, "this queue is named twice".to_owned()));
-        }
-        Ok(QueueWish { origin: origin(node, &queue), queue, wish })
-    };
-    queues.into_iter().map(wish).collect()
+    let wishes = by_queue(path, node, (KEY, "min, max and target"), wish)?;
+    Ok(wishes.into_iter().map(|(queue, wish, origin)| QueueWish { queue, wish, origin }).collect())
 }
 
 fn wish(node: &MarkedYaml<'_>) -> Result<Wish, String> {

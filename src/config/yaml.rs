@@ -17,7 +17,7 @@ use saphyr_parser::{Event, Parser};
 use super::{
     error::{Error, Origin},
     options::{OPTIONS, OptionId, OptionSpec},
-    periodic,
+    pace, periodic,
     raw::Raw,
     runners, slots,
     value::{Value, shortened},
@@ -181,6 +181,9 @@ impl Reader<'_> {
             if entry.name == slots::KEY && !is_null(entry.value) {
                 raw.slots = Some(slots::read(self.path, entry.value)?);
             }
+            if entry.name == pace::KEY && !is_null(entry.value) {
+                raw.paces = Some(pace::read(self.path, entry.value)?);
+            }
             if is_list(&entry.name) {
                 continue;
             }
@@ -231,7 +234,7 @@ impl Reader<'_> {
 
 /// Whether a key is that of things that are no options.
 fn is_list(key: &str) -> bool {
-    [periodic::KEY, runners::KEY, slots::KEY, CAPSULES].contains(&key)
+    [periodic::KEY, runners::KEY, slots::KEY, pace::KEY, CAPSULES].contains(&key)
 }
 
 /// The line at which a file nests deeper than allowed. The loader below recurses level by level without its own bound; its
@@ -271,6 +274,7 @@ fn keys_in_use() -> impl Iterator<Item = &'static str> {
         periodic::KEY,
         runners::KEY,
         slots::KEY,
+        pace::KEY,
         CAPSULES,
     ])
 }

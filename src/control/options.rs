@@ -15,6 +15,7 @@ use crate::limits::{
 use crate::mesh::Ending;
 use crate::resp::RedisUrl;
 use crate::stats::{ControlStats, ShardStats};
+use crate::store::due::Pace;
 use crate::wire::{Keyspace, Presence};
 
 /// What control is given before it starts.
@@ -42,6 +43,8 @@ pub(crate) struct ControlOptions {
     pub(crate) ruby_lists: RubyListTimes,
     /// How slots are given to queues, if they are.
     pub(crate) balance: Option<BalanceOptions>,
+    /// Queues whose due jobs have a pace.
+    pub(crate) paces: Vec<Pace>,
     /// The counters of each shard.
     pub(crate) stats: Vec<Arc<ShardStats>>,
     /// What it publishes about itself and the process.

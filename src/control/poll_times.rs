@@ -9,7 +9,13 @@ use crate::store::due::{Due, DueLook};
 
 /// What a poller says of itself at a look.
 pub(super) fn look_of<'c>(control: &'c Control, lead: &Lead) -> DueLook<'c> {
-    DueLook { uuid: &control.options.uuid, lead: lead.terms().lasts, may_lead: lead.may_lead(), told: None }
+    DueLook {
+        uuid: &control.options.uuid,
+        lead: lead.terms().lasts,
+        may_lead: lead.may_lead(),
+        told: None,
+        paces: &control.options.paces,
+    }
 }
 
 /// How the pollers' lead is kept: it outlasts two renewals, and a follower asks for it at each of its looks.

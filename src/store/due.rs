@@ -34,6 +34,17 @@ pub struct DueLook<'a> {
     pub may_lead: bool,
     /// A job that the script could not read, if its first look was at one ([`Due::unread`]).
     pub told: Option<&'a FirstJob>,
+    /// Queues whose due jobs have a pace.
+    pub paces: &'a [Pace],
+}
+
+/// How many due jobs of a queue are moved to it a second, at most.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pace {
+    /// The queue.
+    pub queue: String,
+    /// Jobs a second.
+    pub per_second: f64,
 }
 
 /// A due job that was read here: to find its queue in megabytes of numbers would hold Redis up.
@@ -112,10 +123,16 @@ pub struct Unservable {
 /// Appends the move of due jobs, at most [`DUE_JOBS_MAX`] and about [`DUE_BYTES_MAX`] from each set, to their queues.
 /// Atomic: at no moment is a job nowhere. [`read_due`] reads the reply.
 pub fn move_due(scripts: &Scripts, look: DueLook<'_>, requests: &mut Requests) {
-    let mut command = scripts.begin(Script::Due, 4, 15, requests);
     let realm = scripts.realm();
+    // In a cluster only that of its own queue.
+    let paces = || look.paces.iter().filter(|pace| realm.queue().is_none_or(|queue| queue == pace.queue));
+    let (has_pace, paced) = (paces().next().is_some(), 2 * paces().count());
+    let mut command = scripts.begin(Script::Due, 4 + usize::from(has_pace), 15 + paced, requests);
     command.arg(realm.lead.as_bytes()).arg(realm.retries.as_bytes()).arg(realm.scheduled.as_bytes());
     command.arg(realm.cron.ticks.as_bytes());
+    if has_pace {
+        command.arg(realm.paces().as_bytes());
+    }
     let default = realm.queue().unwrap_or(DEFAULT_QUEUE);
     let prefix = realm.keys().names().list_prefix;
     command.arg_u64(DUE_JOBS_MAX as u64).arg(default.as_bytes()).arg(prefix.as_bytes());
@@ -130,6 +147,9 @@ pub fn move_due(scripts: &Scripts, look: DueLook<'_>, requests: &mut Requests) {
             command.arg_u64(*size).arg(head).arg(tail).arg(queue)
         }
     };
+    for Pace { queue, per_second } in paces() {
+        command.arg(queue.as_bytes()).arg_f64(*per_second);
+    }
 }
 
 /// Appends the reading of the first job of a set. [`FirstJob::read`] reads the reply.
@@ -139,7 +159,7 @@ pub fn read_first(scripts: &Scripts, set: Set, requests: &mut Requests) {
 
 /// Reads the reply to [`move_due`].
 ///
-/// If the reply is an error, or not of the script's shape.
+/// # Errors
 /// If the reply is an error, or not of the script's shape.
 pub fn read_due(reply: &Reply) -> Result<Due, Error> {
     let mut parts = reply.as_array()?;

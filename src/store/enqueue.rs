@@ -22,15 +22,26 @@ pub enum When {
     Now,
     /// At this Unix time in seconds, which is finite: into the scheduled set of their queue's realm.
     At(f64),
+    /// Spread evenly over a time, in no particular order: into the same set.
+    Over {
+        /// When it begins, Unix time in seconds, which is finite.
+        from: f64,
+        /// How long it lasts.
+        seconds: f64,
+    },
 }
 
+/// Steps of this part of a whole, taken again and again from anywhere, divide it evenly however many they are: the golden
+/// ratio.
+const EVEN_STEP: f64 = 0.618_033_988_749_894_9;
+
 impl When {
-    /// The Unix time in seconds; `None` if now.
+    /// The Unix time in seconds, of the first of jobs that are spread; `None` if now.
     #[must_use]
     pub const fn due_at(self) -> Option<f64> {
         match self {
             Self::Now => None,
-            Self::At(due_at) => Some(due_at),
+            Self::At(due_at) | Self::Over { from: due_at, .. } => Some(due_at),
         }
     }
 
@@ -41,7 +52,7 @@ impl When {
     pub fn read(self, reply: &Reply) -> Result<u64, Error> {
         match self {
             Self::Now => pushed(reply),
-            Self::At(_) => scheduled(reply),
+            Self::At(_) | Self::Over { .. } => scheduled(reply),
         }
     }
 }
@@ -77,8 +88,8 @@ impl<'p> Push<'p> {
     pub const fn target(&self) -> Target<'p> {
         match self.when {
             When::Now => Target::Queue(self.queue),
-            When::At(_) if self.keys.is_cluster() => Target::ScheduledOf(self.queue),
-            When::At(_) => Target::Scheduled,
+            When::At(_) | When::Over { .. } if self.keys.is_cluster() => Target::ScheduledOf(self.queue),
+            When::At(_) | When::Over { .. } => Target::Scheduled,
         }
     }
 
@@ -86,7 +97,7 @@ impl<'p> Push<'p> {
     pub(super) fn key(&self) -> Cow<'static, str> {
         match self.when {
             When::Now => self.keys.queue(self.queue.as_str()).into(),
-            When::At(_) => self.keys.scheduled(self.queue.as_str()),
+            When::At(_) | When::Over { .. } => self.keys.scheduled(self.queue.as_str()),
         }
     }
 
@@ -126,14 +137,25 @@ impl<'p> Push<'p> {
                     command.arg(payload);
                 }
             }
-            (When::At(due_at), _) => {
-                let mut command = requests.begin(2 + 2 * jobs);
-                command.arg(b"ZADD").arg(key.as_bytes());
-                for payload in payloads {
-                    command.arg_f64(due_at).arg(payload);
-                }
+            (When::At(due_at), _) => zadd(&key, jobs, std::iter::repeat(due_at).zip(payloads), requests),
+            (When::Over { from, seconds }, _) => {
+                // Each batch begins elsewhere, so that many small ones are spread as evenly as a large one.
+                let mut part = fastrand::f64();
+                let dues = std::iter::repeat_with(|| {
+                    part = (part + EVEN_STEP).fract();
+                    from + part * seconds
+                });
+                zadd(&key, jobs, dues.zip(payloads), requests);
             }
         }
+    }
+}
+
+fn zadd<'j>(key: &str, jobs: usize, due: impl Iterator<Item = (f64, &'j [u8])>, requests: &mut Requests) {
+    let mut command = requests.begin(2 + 2 * jobs);
+    command.arg(b"ZADD").arg(key.as_bytes());
+    for (due_at, payload) in due {
+        command.arg_f64(due_at).arg(payload);
     }
 }
 
@@ -278,6 +300,35 @@ mod tests {
             redis.strings(&[b"ZRANGE", b"jiggler:set:scheduled", b"0", b"-1", b"WITHSCORES"]),
             ["a", "1795299802.1265635", "b", "1795299802.1265635"]
         );
+    }
+
+    #[test]
+    fn jobs_that_are_spread_are_due_evenly_over_the_time_whatever_their_batches() {
+        let redis = OwnRedis::start();
+        let queue = QueueName::default();
+        let spread = push(&queue, When::Over { from: 1_000.0, seconds: 100.0 });
+        assert_eq!(spread.when.due_at(), Some(1_000.0));
+        for batch_of in [1, 10, 100] {
+            redis.run(&[b"FLUSHALL"]);
+            let names: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+            for some in names.chunks(batch_of) {
+                let some: Vec<&str> = some.iter().map(String::as_str).collect();
+                assert_eq!(
+                    spread.when.read(&call(&redis, |r| spread.all(&batch(&some), r))).unwrap(),
+                    some.len() as u64
+                );
+            }
+            let count = |from: u32, to: u32| {
+                let (from, to) = (from.to_string(), format!("({to}"));
+                let args = [&b"ZCOUNT"[..], b"jiggler:set:scheduled", from.as_bytes(), to.as_bytes()];
+                redis.run(&args).as_integer().unwrap()
+            };
+            assert_eq!(count(1_000, 1_100), 100);
+            // Quarters; batches of one job are spread by chance alone.
+            let quarters = [0, 25, 50, 75].map(|at| count(1_000 + at, 1_025 + at));
+            let expected = if batch_of == 1 { 5..=50 } else { 18..=32 };
+            assert!(quarters.iter().all(|jobs| expected.contains(jobs)), "{batch_of}: {quarters:?}");
+        }
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl Script {
             Self::Release => lua!("release"),
             Self::Free => changing!(names_for_lua!(), "in_flight", "free"),
             Self::Leave => changing!(names_for_lua!(), "newest", "in_flight", "leave"),
-            Self::Due => changing!("local own_queue\n", "same", "queue_of", "renew", "due"),
+            Self::Due => changing!("local own_queue\n", "same", "queue_of", "renew", "pace", "due"),
             Self::Resign => lua!("resign"),
             Self::Page => lua!("page"),
             Self::Requeue => {

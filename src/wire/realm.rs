@@ -139,6 +139,16 @@ impl Realm {
         self.queue.as_deref()
     }
 
+    /// Which moments are taken of queues whose due jobs have a pace (hash): by queue, the first moment with room, Unix
+    /// seconds, and how many jobs have it. There only while some are taken.
+    #[must_use]
+    pub fn paces(&self) -> Cow<'static, str> {
+        match &self.queue {
+            Some(queue) => self.keys.beside_queue(queue, "paces").into(),
+            None => self.keys.names().paces.into(),
+        }
+    }
+
     /// A key of a queue's realm that never exists. A script gets it among its keys: while its slot is being moved to
     /// another node, a node refuses a call with a key that it does not have, before the call begins. Without it a script
     /// whose keys are all still there would begin, and fail half-way at the first key that it creates, or empties and

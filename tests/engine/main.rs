@@ -57,6 +57,7 @@ mod notify;
 mod operator_jobs;
 mod outage;
 mod own_jobs;
+mod pace;
 #[cfg(feature = "web")]
 mod pages;
 mod pauses;

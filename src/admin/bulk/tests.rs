@@ -15,6 +15,7 @@ fn order(file: &NamedTempFile) -> Bulk {
         queue: QueueName::new("img").unwrap(),
         retries: None,
         due: None,
+        spread: None,
     }
 }
 

@@ -65,6 +65,9 @@ pub(in crate::cli) struct EnqueueArgs {
     /// When the jobs are due: Unix seconds, or a date and time with its zone such as 2026-12-24T18:00:00Z
     #[arg(long, value_name = "WHEN", value_parser = moment)]
     at: Option<f64>,
+    /// Spread the jobs evenly over so long from when they would be due, so that they do not come all at once
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    spread: Option<Duration>,
     /// Retries after the first failure; without this the worker's own number applies (--default-retries)
     #[arg(long, value_name = "N", value_parser = retries())]
     retries: Option<u32>,
@@ -84,17 +87,17 @@ pub(in crate::cli) fn order(
     matches: &ArgMatches,
     redis_url: Option<GivenUrl>,
 ) -> Result<Invocation, clap::Error> {
-    let EnqueueArgs { name, args, bulk, queue, count, delay, at, retries, jid, members, ids } =
+    let EnqueueArgs { name, args, bulk, queue, count, delay, at, spread, retries, jid, members, ids } =
         EnqueueArgs::from_arg_matches(matches)?;
     let due = delay.map(Due::In).or(at.map(Due::At));
     match (bulk, name) {
         (Some(path), name) => {
             let file = (path.as_os_str() != "-").then_some(path);
-            let bulk = Bulk { file, name, queue, retries, due };
+            let bulk = Bulk { file, name, queue, retries, due, spread };
             Ok(Invocation::EnqueueBulk(BulkOrder { bulk, redis_url }))
         }
         (None, Some(name)) => {
-            let options = Options { name, args, queue, count, due, retries, jid, members, ids };
+            let options = Options { name, args, queue, count, due, spread, retries, jid, members, ids };
             Ok(Invocation::Enqueue(EnqueueOrder { options, redis_url }))
         }
         (None, None) => {

@@ -46,6 +46,7 @@ impl Process {
     fn start(redis: &OwnRedis, uuid: &str, ruby_lists: RubyListTimes) -> Self {
         let options = ControlOptions {
             balance: None,
+            paces: Vec::new(),
             published: Arc::default(),
             schema: Schema::Jiggler,
             uuid: uuid.to_owned(),

@@ -1,5 +1,7 @@
 //! The scripts of due jobs against a real Redis: keys before, one call, keys after.
 
+mod test_pace;
+
 use std::time::Duration;
 
 use super::super::lead;
@@ -17,12 +19,13 @@ struct Setup {
     redis: OwnRedis,
     conn: BlockingConnection,
     scripts: Scripts,
+    paces: Vec<Pace>,
 }
 
 impl Setup {
     fn new() -> Self {
         let (redis, conn, scripts) = OwnRedis::with_scripts();
-        Self { redis, conn, scripts }
+        Self { redis, conn, scripts, paces: Vec::new() }
     }
 
     fn look(&mut self, may_lead: bool) -> Due {
@@ -31,7 +34,7 @@ impl Setup {
 
     fn look_told(&mut self, may_lead: bool, told: Option<&FirstJob>) -> Due {
         let mut requests = Requests::new();
-        let look = DueLook { uuid: ME, lead: LEAD, may_lead, told };
+        let look = DueLook { uuid: ME, lead: LEAD, may_lead, told, paces: &self.paces };
         move_due(&self.scripts, look, &mut requests);
         read_due(&self.conn.call_one(&requests).unwrap()).unwrap()
     }

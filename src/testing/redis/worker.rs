@@ -208,7 +208,7 @@ impl<S: 'static> RedisWorker<S> {
     async fn make_due(&mut self, payload: &[u8]) {
         let mut requests = Requests::new();
         enqueue::retry_in(&self.keys.shared_realm(), &mut requests, 0.0, payload);
-        let look = due::DueLook { uuid: &self.uuid, lead: LEAD, may_lead: false, told: None };
+        let look = due::DueLook { uuid: &self.uuid, lead: LEAD, may_lead: false, told: None, paces: &[] };
         due::move_due(&self.scripts, look, &mut requests);
         let replies = self.conn.call(&requests).await.unwrap_or_else(|error| failed(&error));
         for reply in replies {

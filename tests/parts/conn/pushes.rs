@@ -135,7 +135,8 @@ fn a_bell_rings_although_the_script_had_to_be_loaded_in_between() {
         call(&mut conn, &[b"SCRIPT", b"FLUSH"]).await.as_ok().unwrap();
 
         let mut ring = Requests::new();
-        let look = DueLook { uuid: "me", lead: Duration::from_secs(20), may_lead: true, told: None };
+        let look =
+            DueLook { uuid: "me", lead: Duration::from_secs(20), may_lead: true, told: None, paces: &[] };
         due::ring(&scripts, look, &mut ring);
         assert!(scripts::forgotten(&conn.call(&ring).await.unwrap()));
         assert_eq!(conn.pushes().unwrap(), 0);

@@ -210,6 +210,17 @@ pub(super) fn cases() -> Vec<Case> {
         },
         Case {
             before: &[
+                r#"ZADD scheduled 1 {"queue":"a","n":1} 2 {"queue":"a","n":2} 3 {"queue":"a","n":3}"#,
+                "LPUSH qa A9",
+            ],
+            keys: "lead retries scheduled ticks paces",
+            // One in a thousand seconds: two are put off.
+            args: "500 a q 100000 60 50 me 1000 1 1000 0 0 '' '' '' a 0.001",
+            jobs: &[r#"{"queue":"a","n":1}"#, r#"{"queue":"a","n":2}"#, r#"{"queue":"a","n":3}"#, "A9"],
+            ..Case::of(Script::Due, "due at a pace")
+        },
+        Case {
+            before: &[
                 "HSET entries e {} f {} g {}",
                 "ZADD ticks 1 e 2 f 3 g",
                 "HSET runs e {}",
