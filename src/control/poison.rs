@@ -33,7 +33,7 @@ pub(super) async fn free_suspects(link: &mut ControlLink, remains: &Remains) -> 
     for queue in &remains.queues {
         loop {
             let replies = link
-                .call(|scripts, requests| recovery::free_suspects(scripts, queue, at_once, requests))
+                .call(|scripts, requests| recovery::free_suspects(scripts, queue, (at_once, pause), requests))
                 .await?;
             match replies.first().map(recovery::read_freed).transpose()?.flatten() {
                 Some(0) => break,

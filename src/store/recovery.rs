@@ -1,6 +1,7 @@
 //! What a living process does for the fleet: it puts the jobs of dead processes back.
 
 use std::ops::AddAssign;
+use std::time::Duration;
 
 use super::flight::{self, Burial};
 use super::scripts::{Script, Scripts};
@@ -10,7 +11,7 @@ use crate::limits::{
     SUSPECT_RECOVERIES,
 };
 use crate::resp::{Error, Reply, Requests, Value};
-use crate::wire::{Keyspace, Presence, figures};
+use crate::wire::{Keyspace, Presence, figures, in_flight};
 
 /// How reaping one shard ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,14 +86,22 @@ pub fn read_reaped(reply: &Reply) -> Result<Reaped, Error> {
 }
 
 /// Appends the move of up to `count` suspects, and none after [`HAND_BACK_BYTES_MAX`], of a dead shard to the right end of
-/// their queue, unless a suspect that was put back earlier still waits there. [`read_freed`] reads the reply. Atomic.
-pub fn free_suspects(scripts: &Scripts, queue: &QueueKeys, count: usize, requests: &mut Requests) {
-    let mut command = scripts.begin(Script::Free, 2, 3, requests);
-    command.arg(&queue.list).arg(&queue.suspects).arg_u64(count as u64).arg_u64(SUSPECT_RECOVERIES);
-    command.arg_u64(HAND_BACK_BYTES_MAX as u64);
+/// their queue, unless a suspect that was put back earlier still waits there, or one was less than `pause` ago, by whomever.
+/// [`read_freed`] reads the reply. Atomic.
+pub fn free_suspects(
+    scripts: &Scripts,
+    queue: &QueueKeys,
+    (count, pause): (usize, Duration),
+    requests: &mut Requests,
+) {
+    let mut command = scripts.begin(Script::Free, 3, 4, requests);
+    command.arg(&queue.list).arg(&queue.suspects).arg(&in_flight::freed(&queue.list));
+    command.arg_u64(count as u64).arg_u64(SUSPECT_RECOVERIES).arg_u64(HAND_BACK_BYTES_MAX as u64);
+    command.arg_u64(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).max(1));
 }
 
-/// The number in the reply to [`free_suspects`]: suspects put back, 0 if there are no more; `None` if one still waits.
+/// The number in the reply to [`free_suspects`]: suspects put back, 0 if there are no more; `None` if
+/// one still waits, or was put back a moment ago.
 ///
 /// # Errors
 /// If the reply is an error, or not an integer.

@@ -61,6 +61,12 @@ pub fn poison(index: &str) -> String {
     [index, ":", POISON_BATCH].concat()
 }
 
+/// Next to the list of a queue: until when no other suspect of it is put back (string): Unix milliseconds.
+#[must_use]
+pub fn freed(list: &[u8]) -> Vec<u8> {
+    [b"{", list, b"}:freed"].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::keys::JIGGLER;
@@ -73,6 +79,7 @@ mod tests {
         let recoveries = JIGGLER.recoveries_prefix("img").replace(&queue, "%s");
         let quoted =
             names.into_iter().chain([recoveries]).map(|name| format!("'{name}'")).collect::<Vec<_>>();
+        assert_eq!(freed(queue.as_bytes()), JIGGLER.beside_queue("img", "freed").into_bytes());
         let names = "local WAIT_LIST, OVERSIZE, SUSPECTS, POISON, RECOVERIES";
         assert_eq!(names_for_lua!(), format!("{names} = {}\n", quoted.join(", ")));
         let index =

@@ -1,6 +1,8 @@
 //! The scripts that take a dead shard's jobs away, one promise per test, against a real Redis: counting recoveries
 //! (P4), and what gets in their way.
 
+use std::time::Duration;
+
 use crate::own_redis::OwnRedis;
 use jiggler_uring::internal::limits::REAP_BYTES_MAX;
 use jiggler_uring::internal::net::blocking::BlockingConnection;
@@ -91,9 +93,18 @@ impl Setup {
         }
     }
 
+    /// As if the last had been freed long ago.
     fn free(&mut self, dead: &Dead, count: usize) -> Option<u64> {
         let mut requests = Requests::new();
-        recovery::free_suspects(&self.scripts, &dead.queues[0], count, &mut requests);
+        let freed = in_flight::freed(&dead.queues[0].list);
+        requests.command(&[b"DEL", &freed]);
+        self.conn.call_one(&requests).unwrap();
+        self.free_after(dead, count, Duration::from_secs(60))
+    }
+
+    fn free_after(&mut self, dead: &Dead, count: usize, pause: Duration) -> Option<u64> {
+        let mut requests = Requests::new();
+        recovery::free_suspects(&self.scripts, &dead.queues[0], (count, pause), &mut requests);
         recovery::read_freed(&self.conn.call_one(&requests).unwrap()).unwrap()
     }
 }
@@ -210,6 +221,35 @@ fn a_shard_is_fenced_when_only_its_second_queue_takes_jobs_and_the_first_ones_st
     assert_eq!(setup.reap(&dead).back, 1);
     assert_eq!(setup.list(queue.as_bytes()), [JOB]);
     assert_eq!(setup.text(&dead.queues[0].index), "fenced");
+}
+
+/// As when two reapers come to the same dead process at the same moment, and a worker takes each at once.
+#[test]
+fn of_all_reapers_one_frees_a_suspect_of_a_queue_at_a_time() {
+    let mut setup = Setup::new();
+    let queue = JIGGLER.queue("a");
+    let freed = in_flight::freed(queue.as_bytes());
+    let mut deaths: Vec<Dead> = (1..=2)
+        .map(|death| {
+            let dead = setup.dead(&format!("00000000000{death}"), &[JOB, OTHER, "no json"]);
+            setup.reap(&dead);
+            setup.run(&[b"DEL", queue.as_bytes()]);
+            dead
+        })
+        .collect();
+    let dead = deaths.pop().unwrap();
+    let long = Duration::from_secs(60);
+    assert_eq!(setup.free_after(&dead, 1, long), Some(1));
+    setup.run(&[b"DEL", queue.as_bytes()]);
+    assert_eq!(setup.free_after(&dead, 1, long), None, "the first may be killing its process just now");
+    assert_eq!(setup.list(queue.as_bytes()), [""; 0]);
+    // What is stored there by others, or for longer than any pause, holds up nothing.
+    for other in [&b"x"[..], b"99999999999999"] {
+        setup.run(&[b"SET", &freed, other]);
+        assert_eq!(setup.free_after(&dead, 1, long), Some(1));
+        setup.run(&[b"DEL", queue.as_bytes()]);
+    }
+    assert_eq!(setup.free_after(&dead, 1, long), Some(0), "there are no more");
 }
 
 #[test]

@@ -126,13 +126,14 @@ impl Lab {
         self.caller.call(&requests).unwrap()
     }
 
-    /// All keys except the prelude's. Scores are left out, because they are times; batches are one list, whatever
+    /// All keys except the prelude's, and those that hold nothing but a time. Scores are left out, because they are times; batches are one list, whatever
     /// their numbers. A batch list that its index does not name is a stray: no reaper would find it.
     fn state(&mut self) -> State {
         let mut state = State::new();
         let mut names = self.strings(&["KEYS", "*"]);
         names.sort_unstable();
-        for key in names.iter().filter(|key| !["calls", "commands"].contains(&key.as_str())) {
+        names.retain(|key| !["calls", "commands"].contains(&key.as_str()) && !key.ends_with(":freed"));
+        for key in &names {
             let kind = self.run(&["TYPE", key]);
             let Value::Simple(kind) = kind.value() else { panic!("TYPE did not answer with a word") };
             let values = match kind {
