@@ -3,7 +3,7 @@
 //!
 //! Idle cost with the defaults: a lease renewal every 5 s (a script of two commands, plus a third every 20 s, or as often
 //! as another lease may end), a heartbeat every 10 s, figures every 60 s while nothing changes. A change of the phase or of
-//! the settings shows at once. While someone watches the process (`top`), heartbeat and figures come once a second.
+//! the settings shows at once, the end of a trouble soon. While someone watches (`top`), both come once a second.
 //!
 //! When the time of a stop is over the heartbeat is removed, while the shards hand back what still runs. The lease stays,
 //! and is renewed, until they have ended.
@@ -234,7 +234,7 @@ impl Upkeep {
         let now = Instant::now();
         let lease = self.duty.map(|_| self.renewals.due_at());
         let heartbeat = self.beats.then(|| self.heartbeat_due_at().unwrap_or(now));
-        let due = [lease, heartbeat].into_iter().flatten().min();
+        let due = [lease, heartbeat, self.shown.looks_at(now)].into_iter().flatten().min();
         // An upkeep that has nothing left to do waits for the end of the shards.
         due.map_or(LEASE, |due| due.saturating_duration_since(now))
     }

@@ -29,3 +29,7 @@ pub const DENIED_PAUSE_MAX: Duration = Duration::from_secs(30);
 pub const DENIED_FORGOTTEN: Duration = Duration::from_secs(120);
 
 const _: () = assert!(DENIED_FORGOTTEN.as_secs() > 2 * DENIED_PAUSE_MAX.as_secs());
+
+/// How often a process whose last heartbeat said that a shard is in trouble looks, in its own memory, whether it still is:
+/// the end of an outage is to show at once, not with the next heartbeat.
+pub const TROUBLE_LOOK: Duration = Duration::from_millis(500);

@@ -1,8 +1,10 @@
 //! A process reports how it is: in its figures and `summary`, and, while Redis is away, in its log when asked. The
 //! others notice a shard that makes no progress, whatever the cause.
 
+use std::time::Duration;
+
 use crate::harness::proxy::{Fate, Proxy};
-use crate::harness::wait::{wait_for, wait_until};
+use crate::harness::wait::{wait_for, wait_until, wait_within};
 use crate::harness::{Redis, Worker, config_file, json, output_of};
 use crate::own_jobs;
 
@@ -111,4 +113,22 @@ fn a_single_shard_that_redis_refuses_is_named_and_says_so_once() {
     wait_until("the process is well again", || health(&redis)["ok"] == true);
     assert_eq!(redis.processed(), 1);
     assert_eq!((worker.lines("redis denies").len(), worker.lines("redis is back").len()), (1, 1));
+}
+
+/// A process that has said that a shard is without Redis does not leave that standing until its next heartbeat.
+#[test]
+fn the_end_of_an_outage_shows_before_the_next_heartbeat_is_due() {
+    let redis = Redis::start();
+    let config = config_file("stats_interval: 12\n");
+    let worker = Worker::start(&redis, &["-C", &config.path()]);
+    wait_until("the worker waits for jobs", || redis.waiting() == 1);
+    redis.run(&["ACL", "SETUSER", "default", "-incrby"]);
+    redis.push("default", &[r#"{"name":"Noop"}"#]);
+    worker.wait_for_line("redis denies this worker's user");
+    wait_until("a heartbeat says so", || health(&redis)["ok"] == false);
+    // The next one is due 12 s after it.
+    redis.run(&["ACL", "SETUSER", "default", "+incrby"]);
+    let well = || (health(&redis)["ok"] == true).then_some(());
+    wait_within(Duration::from_secs(8), "the process is well again", well);
+    assert_eq!(worker.lines("redis is back").len(), 1);
 }

@@ -4,13 +4,16 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::super::duty::Duty;
-use super::super::figures::{doing, figures, phase_name};
+use super::super::figures::{doing, figures, phase_name, troubles};
 use super::super::state::Control;
-use crate::limits::{FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, IDENTITY_BEAT_MAX, LEASE, WATCHED_INTERVAL};
+use crate::limits::{
+    FIGURES_INTERVAL_MAX, HEARTBEAT_TTL_EXTRA, IDENTITY_BEAT_MAX, LEASE, TROUBLE_LOOK, WATCHED_INTERVAL,
+};
 use crate::mesh::ToShard;
 use crate::resp::Requests;
 use crate::store::process::{self, Announcement, Doing, Holder, LeaseTimes, Renewal};
 use crate::store::scripts::Scripts;
+use crate::wire::figures::Trouble;
 use crate::wire::{Presence, Realm};
 
 /// What is due at one moment.
@@ -55,6 +58,8 @@ pub(super) struct Heartbeat {
     ttl_s: u64,
     doing: Doing,
     figures: String,
+    /// What they say is wrong.
+    troubles: Vec<Trouble>,
     /// Whether the figures are written too.
     writes_figures: bool,
 }
@@ -92,6 +97,8 @@ pub(super) struct Shown {
     heartbeat: Option<(Instant, Rc<Presence>, &'static str)>,
     /// The figures as last written, and when.
     figures: (String, Option<Instant>),
+    /// What they say is wrong.
+    troubles: Vec<Trouble>,
     /// The places of the running jobs that the last heartbeat listed for programs of others.
     listed: Vec<String>,
 }
@@ -100,12 +107,31 @@ impl Shown {
     /// When the next heartbeat is due. `None`: at once, because what the last one said no longer holds.
     pub(super) fn due_at(&self, control: &Control) -> Option<Instant> {
         let (at, presence, phase) = self.heartbeat.as_ref()?;
-        let holds = control.settings.is_present_as(presence) && *phase == phase_name(control);
+        let holds = control.settings.is_present_as(presence)
+            && *phase == phase_name(control)
+            && !self.has_recovered(control);
         let interval = control.settings.get().stats_interval;
         let interval = if control.is_watched() { interval.min(WATCHED_INTERVAL) } else { interval };
         // Where how long a process counts as living is not ours to say.
         let interval = if process::converses(presence) { interval.min(IDENTITY_BEAT_MAX) } else { interval };
         holds.then(|| *at + interval)
+    }
+
+    /// When to ask [`Self::due_at`] again although nobody raised a flag: what the last one said is wrong ends in a shard,
+    /// which publishes that in memory only.
+    pub(super) fn looks_at(&self, now: Instant) -> Option<Instant> {
+        (!self.troubles.is_empty()).then(|| now + TROUBLE_LOOK)
+    }
+
+    /// Whether something that the last one said is wrong no longer is.
+    fn has_recovered(&self, control: &Control) -> bool {
+        if self.troubles.is_empty() {
+            return false;
+        }
+        let now = troubles(control);
+        let lasts =
+            |shown: &Trouble| now.iter().any(|now| (now.shard, now.what) == (shown.shard, shown.what));
+        !self.troubles.iter().all(lasts)
     }
 
     /// How the process showed itself last, if that differs.
@@ -120,7 +146,8 @@ impl Shown {
         let jobs = control.shards.running_jobs(&control.options.stats, || control.now()).await;
         let mut doing = doing(control, &presence, &jobs);
         doing.gone = self.listed.iter().filter(|worker| !doing.lists(worker)).cloned().collect();
-        let figures = figures(control, jobs).to_json();
+        let figures = figures(control, jobs);
+        let (figures, troubles) = (figures.to_json(), figures.troubles);
         let stale = self.figures.1.is_none_or(|written| now - written >= FIGURES_INTERVAL_MAX);
         Heartbeat {
             phase,
@@ -129,6 +156,7 @@ impl Shown {
             writes_figures: stale || figures != self.figures.0,
             doing,
             figures,
+            troubles,
             presence,
         }
     }
@@ -142,6 +170,7 @@ impl Shown {
     pub(super) fn note(&mut self, heartbeat: Heartbeat, at: Instant) {
         if heartbeat.writes_figures {
             self.figures = (heartbeat.figures, Some(at));
+            self.troubles = heartbeat.troubles;
         }
         self.listed = heartbeat.doing.work.into_iter().map(|work| work.worker).collect();
         self.heartbeat = Some((at, heartbeat.presence, heartbeat.phase));
