@@ -4,16 +4,21 @@
 //! Each process writes an entry a minute, with what it counted in that minute. An entry is
 //!
 //! ```text
-//! writer (3 bytes) | minute of the hour | number of the entry, modulo 256 | items
+//! writer (3 bytes) | minute of the hour, and 128 | number of the entry, modulo 256 | items
 //! item of a queue:  head | [name of the queue] | jobs that wait
 //! item of a class:  head | [names of queue and class] | which outcomes (a bit each) | a count for each of them
 //!                   | histogram of the run times | their sum in 1/1024 s | histogram of the waits
-//! histogram:        buckets that follow | the first of them | a count for each
+//! histogram:        first bucket << 3 | buckets that follow, or 7: a byte says how many | a count for each
 //! ```
 //!
 //! Numbers are varints (LEB128). A head is `number << 2 | is_of_queue << 1 | has_names`: a name is written once for each
 //! hour and writer. An entry that is sent again is known by its first five bytes. Times are counted in buckets that
-//! double, so that what minutes, hours and processes have counted adds up.
+//! double, so that what minutes, hours and processes have counted adds up. How many jobs were done is left out where it
+//! follows from the runs and the other outcomes, which is nearly always.
+//!
+//! An earlier form, without the 128, is still read: there the number of done jobs is never left out, and a histogram is
+//! `buckets that follow | the first of them | a count for each`. Programs that know only that one take the present form for
+//! minutes beyond the hour, and leave it out; of an hour or a day, for a name that has no end, and show none of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +27,18 @@ mod tallied;
 pub use tallied::{Histogram, Tallied};
 
 use crate::limits::HISTORY_PAIRS_MAX;
-use crate::stats::OTHER;
+use crate::stats::{OTHER, Outcome};
+
+const DONE: usize = Outcome::Done as usize;
+
+/// Stands in the minute of an entry in the present form.
+const PRESENT: u8 = 0x80;
+
+/// Begins an hour in the present form: the head of an entry, and what an older reader gives up at.
+const WHOLE: [u8; 9] = [0, 0, 0, PRESENT, 0, 1, 0xff, 0xff, 0x7f];
+
+/// Buckets that fit beside the first of them; more are told by a byte of their own.
+const SHORT_HISTOGRAM: u8 = 6;
 
 /// How finely the past is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,14 +122,20 @@ impl Slice {
     /// As one value that needs no other: what is kept for an hour or a day.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        Writer::new([0; 3]).entry(0, self)
+        let mut bytes = WHOLE.to_vec();
+        Writer::new([0; 3]).items(self, &mut bytes);
+        bytes
     }
 
     /// Reads what [`Self::to_bytes`] wrote. What follows something that cannot be read is left out.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let mut slice = Self::default();
-        Reader::default().read(bytes, |_| Some(&mut slice));
+        let mut reader = Reader::default();
+        match bytes.strip_prefix(&WHOLE) {
+            Some(items) => reader.items([0; 3], Form::Present, items, &mut slice),
+            None => reader.read(bytes, |_| Some(&mut slice)),
+        }
         slice
     }
 }
@@ -147,17 +169,21 @@ impl Writer {
     pub(crate) fn entry(&mut self, minute: u8, slice: &Slice) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(16 + 32 * slice.rows.len());
         bytes.extend(self.id);
-        bytes.extend([minute, self.count]);
+        bytes.extend([PRESENT | minute, self.count]);
         self.count = self.count.wrapping_add(1);
+        self.items(slice, &mut bytes);
+        bytes
+    }
+
+    fn items(&mut self, slice: &Slice, bytes: &mut Vec<u8>) {
         for (queue, jobs) in &slice.depths {
-            self.head(queue, "", &mut bytes);
-            put(*jobs, &mut bytes);
+            self.head(queue, "", bytes);
+            put(*jobs, bytes);
         }
         for ((queue, class), row) in &slice.rows {
-            self.head(queue, class, &mut bytes);
-            put_row(row, &mut bytes);
+            self.head(queue, class, bytes);
+            put_row(row, bytes);
         }
-        bytes
     }
 
     fn head(&mut self, queue: &str, class: &str, bytes: &mut Vec<u8>) {
@@ -175,23 +201,24 @@ impl Writer {
 }
 
 fn put_row(row: &Tallied, bytes: &mut Vec<u8>) {
-    let bits = row.outcomes.iter().enumerate().filter(|(_, count)| **count > 0);
-    bytes.push(bits.fold(0, |mask, (at, _)| mask | 1 << at));
-    row.outcomes.iter().filter(|count| **count > 0).for_each(|count| put(*count, bytes));
+    let given = |at: usize, count: u64| if at == DONE { count != row.done_of_runs() } else { count > 0 };
+    let given = || row.outcomes.iter().copied().enumerate().filter(move |(at, count)| given(*at, *count));
+    bytes.push(given().fold(0, |mask, (at, _)| mask | 1 << at));
+    given().for_each(|(_, count)| put(count, bytes));
     put_histogram(&row.run, bytes);
     put(row.run_sum, bytes);
     put_histogram(&row.wait, bytes);
 }
 
 fn put_histogram(histogram: &Histogram, bytes: &mut Vec<u8>) {
-    let counts = &histogram.counts;
-    let first = counts.iter().position(|count| *count > 0).unwrap_or(0);
-    let end = counts.iter().rposition(|count| *count > 0).map_or(first, |last| last + 1);
-    bytes.push((end - first) as u8);
-    if end > first {
-        bytes.push(first as u8);
-        counts[first..end].iter().for_each(|count| put(*count, bytes));
+    let (first, counts) = histogram.counted();
+    // There are fewer than 32 buckets.
+    let (first, len) = (first as u8, counts.len() as u8);
+    bytes.push(first << 3 | len.min(SHORT_HISTOGRAM + 1));
+    if len > SHORT_HISTOGRAM {
+        bytes.push(len);
     }
+    counts.iter().for_each(|count| put(*count, bytes));
 }
 
 fn put(mut number: u64, bytes: &mut Vec<u8>) {
@@ -200,6 +227,14 @@ fn put(mut number: u64, bytes: &mut Vec<u8>) {
         number >>= 7;
     }
     bytes.push(number as u8);
+}
+
+/// How an entry is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// The earlier one.
+    First,
+    Present,
 }
 
 /// Reads the entries of one hour, in their order.
@@ -219,14 +254,18 @@ impl Reader {
             return;
         }
         let [one, two, three, minute, _] = *head;
+        let form = if minute & PRESENT == 0 { Form::First } else { Form::Present };
         let mut ignored = Slice::default();
         // Its names may be needed even then.
-        let slice = slice(minute).unwrap_or(&mut ignored);
-        let mut rest = items;
-        while !rest.is_empty() && self.item([one, two, three], &mut rest, slice).is_some() {}
+        let slice = slice(minute & !PRESENT).unwrap_or(&mut ignored);
+        self.items([one, two, three], form, items, slice);
     }
 
-    fn item(&mut self, writer: [u8; 3], rest: &mut &[u8], slice: &mut Slice) -> Option<()> {
+    fn items(&mut self, writer: [u8; 3], form: Form, mut items: &[u8], slice: &mut Slice) {
+        while !items.is_empty() && self.item(writer, form, &mut items, slice).is_some() {}
+    }
+
+    fn item(&mut self, writer: [u8; 3], form: Form, rest: &mut &[u8], slice: &mut Slice) -> Option<()> {
         let head = take(rest)?;
         let (number, is_of_queue, has_names) = (head >> 2, head & 2 != 0, head & 1 != 0);
         if has_names {
@@ -241,13 +280,13 @@ impl Reader {
         if is_of_queue {
             slice.note_depth(queue, take(rest)?);
         } else {
-            slice.add(queue, class, &row(rest)?);
+            slice.add(queue, class, &row(form, rest)?);
         }
         Some(())
     }
 }
 
-fn row(rest: &mut &[u8]) -> Option<Tallied> {
+fn row(form: Form, rest: &mut &[u8]) -> Option<Tallied> {
     let mut row = Tallied::default();
     let mask = byte(rest)?;
     for (at, count) in row.outcomes.iter_mut().enumerate() {
@@ -255,20 +294,27 @@ fn row(rest: &mut &[u8]) -> Option<Tallied> {
             *count = take(rest)?;
         }
     }
-    row.run = histogram(rest)?;
+    row.run = histogram(form, rest)?;
     row.run_sum = take(rest)?;
-    row.wait = histogram(rest)?;
+    row.wait = histogram(form, rest)?;
+    if form == Form::Present && mask & 1 << DONE == 0 {
+        row.outcomes[DONE] = row.done_of_runs();
+    }
     Some(row)
 }
 
-fn histogram(rest: &mut &[u8]) -> Option<Histogram> {
+fn histogram(form: Form, rest: &mut &[u8]) -> Option<Histogram> {
     let mut histogram = Histogram::default();
-    let len = usize::from(byte(rest)?);
-    if len > 0 {
-        let first = usize::from(byte(rest)?);
-        for count in histogram.counts.get_mut(first..first + len)? {
-            *count = take(rest)?;
-        }
+    let head = byte(rest)?;
+    let (first, len) = match (form, head & 7) {
+        (Form::First, _) if head == 0 => (0, 0),
+        (Form::First, _) => (byte(rest)?, head),
+        (Form::Present, len) if len > SHORT_HISTOGRAM => (head >> 3, byte(rest)?),
+        (Form::Present, len) => (head >> 3, len),
+    };
+    let (first, len) = (usize::from(first), usize::from(len));
+    for count in histogram.counts.get_mut(first..first + len)? {
+        *count = take(rest)?;
     }
     Some(histogram)
 }

@@ -144,6 +144,6 @@ fn a_day_of_a_busy_class_costs_what_is_documented() {
     }
     let a_year = bytes() / CLASSES as i64;
     eprintln!("a busy class: {a_day} bytes a day at minutes, {a_year} bytes a year at days");
-    assert!(a_day <= 40_000, "{a_day} bytes a day");
+    assert!(a_day <= 30_000, "{a_day} bytes a day");
     assert!(a_year <= 22_000, "{a_year} bytes a year");
 }

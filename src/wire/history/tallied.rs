@@ -3,7 +3,7 @@
 use crate::stats::{Outcome, Row, Times};
 
 /// Buckets of a histogram: up to 2^-16 s, 2^-15 s, …, 2^13 s, and beyond.
-const BUCKETS: usize = 31;
+pub(super) const BUCKETS: usize = 31;
 
 /// The upper bound of the first bucket, as a power of two of seconds.
 const FIRST_LOG2: i32 = -16;
@@ -56,6 +56,13 @@ impl Histogram {
             below += count;
         }
         None
+    }
+
+    /// The counts from the first bucket that has counted anything to the last, and which one that is.
+    pub(super) fn counted(&self) -> (usize, &[u64]) {
+        let first = self.counts.iter().position(|count| *count > 0).unwrap_or(0);
+        let end = self.counts.iter().rposition(|count| *count > 0).map_or(first, |last| last + 1);
+        (first, &self.counts[first..end])
     }
 
     fn merge(&mut self, other: &Self) {
@@ -139,6 +146,12 @@ impl Tallied {
     #[must_use]
     pub fn run_seconds(&self) -> f64 {
         self.run_sum as f64 / SUM_UNITS
+    }
+
+    /// How many jobs were done if each run ended in some way, and each of these ways took a run.
+    pub(super) fn done_of_runs(&self) -> u64 {
+        let failed = &self.outcomes[Outcome::Retried as usize..Outcome::Left as usize];
+        failed.iter().fold(self.run.count(), |runs, count| runs.saturating_sub(*count))
     }
 
     pub(super) fn is_empty(&self) -> bool {
