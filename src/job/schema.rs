@@ -198,6 +198,11 @@ impl Schema {
         }
     }
 
+    /// Whether the time of the failure that ends a job is in its payload, too.
+    pub(crate) const fn notes_last_failure(self) -> bool {
+        matches!(self, Self::Sidekiq(_))
+    }
+
     /// The member of the only argument of a job that wraps another, which has the arguments of that one.
     pub(super) const fn wrapped_args(self) -> Option<&'static str> {
         match self {

@@ -12,8 +12,8 @@ use serde_json::value::RawValue;
 use crate::{
     foreign::Foreign,
     job::{
-        BadPayload, MemberNames, Parser, RAW_BASE64, Schema, bad, member, member_of_head, members_of_head,
-        text_of_head,
+        BadPayload, FAILURE_HISTORY, MemberNames, Parser, RAW_BASE64, Schema, bad, history::failures, member,
+        member_of_head, members_of_head, text_of_head,
     },
     limits::{ENTRY_HEAD_BYTES, PAYLOAD_BYTES_MAX, ROW_TEXT_CHARS_MAX},
     store::entries::{Entry, Place, Set},
@@ -101,9 +101,34 @@ impl<'e> JobEntry<'e> {
         text_of(&self.entry.bytes, name)
     }
 
-    /// The member of this name as a number.
+    /// The member of this name as a number; a time in Unix seconds, in whatever unit it is written.
     pub(crate) fn number(&self, name: &str) -> Option<f64> {
-        member_of_head(&self.entry.bytes, name)
+        let bytes = &self.entry.bytes;
+        self.schema.time_of(bytes, name).or_else(|| member_of_head(bytes, name))
+    }
+
+    /// Whether it says that it failed. One that was snoozed, or left to others, before it ever failed waits in the retry
+    /// set, too.
+    #[cfg_attr(not(feature = "web"), expect(dead_code, reason = "only pages ask"))]
+    pub(crate) fn has_failed(&self) -> bool {
+        let names = self.names();
+        [names.error_class, names.error_message].iter().any(|name| self.text(name).is_some())
+    }
+
+    /// When it failed last, as far as it says; Unix seconds. A payload that keeps its failures says it exactly. Otherwise
+    /// the last time that was noted counts, and for a job that died with no retry left that of its death: the gem notes no
+    /// other for the failure that ends a job.
+    pub(crate) fn last_failed(&self) -> Option<f64> {
+        let kept = member_of_head::<Box<RawValue>>(&self.entry.bytes, FAILURE_HISTORY);
+        if let Some(last) = kept.and_then(|json| failures(json.get()).pop()) {
+            return Some(last.at);
+        }
+        let names = self.names();
+        let noted = self.number(names.retried_at).or_else(|| self.number(names.first_failed_at))?;
+        let is_used_up = !self.schema.notes_last_failure()
+            && *self.place == Place::Set(Set::Dead)
+            && self.attempt() >= self.retries();
+        Some(self.score().filter(|_| is_used_up).map_or(noted, |died| died.max(noted)))
     }
 
     /// All members as they stand in it, names and JSON, as far as its bytes can be read.
@@ -357,6 +382,36 @@ mod tests {
 
     fn entry(payload: &[u8], score: f64) -> Entry {
         Entry { newer: 0, size: payload.len() as u64, score: Some(score), bytes: payload.to_vec().into() }
+    }
+
+    #[test]
+    fn the_last_failure_of_a_job_is_the_last_that_is_known() {
+        let check = |place: Place, members: &str, expected: Option<f64>| {
+            let payload = format!(r#"{{"name":"N","jid":"j"{members}}}"#);
+            let (entry, mut parser) = (entry(payload.as_bytes(), 90.0), Parser::default());
+            let job = JobEntry::new(&place, &entry, &mut parser);
+            assert_eq!(job.last_failed(), expected, "{payload} in {place}");
+            assert_eq!(job.has_failed(), expected.is_some(), "{payload}");
+        };
+        let (dead, retries) = (Place::Set(Set::Dead), Place::Set(Set::Retries));
+        let failed = r#","started_at":50.0,"error_class":"E","retries":2"#;
+        // Left to others, or snoozed: its score is when it runs again.
+        check(retries.clone(), r#","retry_at":90.0,"left_since":1.0,"left_until":90.0"#, None);
+        check(retries.clone(), &format!(r#"{failed},"attempt":1"#), Some(50.0));
+        check(retries.clone(), &format!(r#"{failed},"attempt":2,"retried_at":60.0"#), Some(60.0));
+        // What `retried_at` names is the failure before the one of which it died.
+        check(dead.clone(), &format!(r#"{failed},"attempt":2,"retried_at":60.0"#), Some(90.0));
+        check(dead.clone(), r#","started_at":90.0,"error_class":"E""#, Some(90.0));
+        // It was killed by hand, with retries left: its death says nothing about a failure.
+        check(dead.clone(), &format!(r#"{failed},"attempt":1"#), Some(50.0));
+        let one = |at: f64| format!(r#"{{"at":{at},"attempt":1,"class":"E","message":"m"}}"#);
+        let kept = format!(r#","failure_history":[{},{}]"#, one(55.0), one(75.5));
+        check(dead, &format!(r#"{failed},"attempt":1{kept}"#), Some(75.5));
+        // Sidekiq 8 writes milliseconds.
+        let payload = br#"{"class":"N","jid":"j","failed_at":1796200000250,"error_class":"E"}"#;
+        let (entry, place) = (entry(payload, 1.8e9), Place::Set(Set::Dead));
+        let mut parser = Parser::new(Schema::of(crate::wire::Dialect::Sidekiq));
+        assert_eq!(JobEntry::new(&place, &entry, &mut parser).last_failed(), Some(1_796_200_000.25));
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl Groups {
         if let Some(first) = first {
             group.first_failed = Some(group.first_failed.map_or(first, |before| before.min(first)));
         }
-        if let Some(last) = job.number(job.names().retried_at).or(first) {
+        if let Some(last) = job.last_failed() {
             group.last_failed = Some(group.last_failed.map_or(last, |before| before.max(last)));
         }
         if let Some(score) = job.score() {

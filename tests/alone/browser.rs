@@ -160,23 +160,31 @@ fn past(redis: &Redis, hour: u64, classes: &[&str]) {
             for count in [done / 2, done / 3, done / 9] {
                 varint(count, &mut bytes);
             }
-            bytes.extend([5, 0]);
+            varint(done * 51, &mut bytes);
+            bytes.extend([3, 4 + number as u8]);
+            for count in [done / 3, done / 3, 1 + done / 30] {
+                varint(count, &mut bytes);
+            }
         }
         // How many waited.
-        bytes.extend([(classes.len() as u8) << 2 | 3, 4]);
-        bytes.extend(b"mail");
-        varint(at % 24 * 70 * scale, &mut bytes);
+        let queues =
+            [("mail", 70), ("images", 40), ("search", 12), ("legacy", 23), ("reports", 3), ("exports", 9)];
+        for (number, (queue, many)) in queues.into_iter().enumerate() {
+            bytes.extend([((classes.len() + number) as u8) << 2 | 3, queue.len() as u8]);
+            bytes.extend(queue.bytes());
+            varint((at + 3 * number as u64) % 24 * many, &mut bytes);
+        }
         bytes
     };
     for ago in 1..72 {
         let unit = hour - ago;
         let key = keys.history_hours(unit / 24);
-        redis.run(&[b"HSET", key.as_bytes(), unit.to_string().as_bytes(), &slice(unit, 1)]);
+        redis.run(&[b"HSET", key.as_bytes(), unit.to_string().as_bytes(), &slice(unit, 60)]);
     }
     for ago in 1..60 {
         let day = hour / 24 - ago;
         let key = keys.history_days(day);
-        redis.run(&[b"HSET", key.as_bytes(), day.to_string().as_bytes(), &slice(day * 7 % 24, 20)]);
+        redis.run(&[b"HSET", key.as_bytes(), day.to_string().as_bytes(), &slice(day * 7 % 24, 1_440)]);
     }
     for minute in 0..60_u8 {
         let mut bytes = slice(u64::from(minute) % 24, 1);
@@ -326,18 +334,23 @@ fn pictures_are_taken_where_they_are_wanted() {
     for (name, width, height, dark) in
         [("light", 1_280, 900, false), ("dark", 1_280, 900, true), ("narrow", 360, 740, false)]
     {
-        chrome.look(width, height, dark);
         for path in PAGES.iter().chain(&[
             "act?do=delete&place=dead&name=Invoice::*",
             "queue?queue=mail",
             "history?range=30d",
+            "?range=24h",
+            "?range=1000s",
         ]) {
+            // With all of its charts.
+            let is_overview = path.is_empty() || path.starts_with('?');
+            chrome.look(width, if is_overview { 1_500 } else { height }, dark);
             chrome.open(&site.page(path));
             let file: String =
                 path.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
             let file = if file.is_empty() { "overview".to_owned() } else { file };
             chrome.picture(&folder.join(format!("{file}-{name}.png")));
         }
+        chrome.look(width, height, dark);
         chrome.open(&site.page("dead"));
         chrome.eval("document.querySelector('tbody a').click()");
         chrome.wait("location.pathname === '/job' && document.readyState === 'complete'");

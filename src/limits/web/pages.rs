@@ -67,6 +67,21 @@ pub const TREND_AGE_MIN: Duration = Duration::from_secs(10);
 /// ... longer ones of the past.
 pub const TREND_AGE_MAX: Duration = Duration::from_secs(300);
 
+/// Seconds of one step of the overview's finest charts.
+pub const RECENT_STEP_S: u64 = 20;
+
+/// Looks that are kept for them: a thousand seconds.
+pub const RECENT_LOOKS_MAX: usize = 50;
+
+/// Queues of each of which the length is kept, the longest: some kilobytes each look.
+pub const RECENT_QUEUES_MAX: usize = 20;
+
+/// Queues that a chart shows apart, those that were longest; all others are one line. More lines are not told apart.
+pub const CHART_QUEUES_MAX: usize = 4;
+
+/// Seconds between two looks after which nothing is said of the time between.
+pub const RECENT_GAP_S: u64 = 60;
+
 /// Seconds of work that may wait, at the rate of late, before a page warns.
 pub const BEHIND_S: f64 = 60.0;
 

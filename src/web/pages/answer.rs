@@ -119,7 +119,7 @@ pub(super) fn redirect(to: &str) -> Answer {
 impl Visit<'_> {
     async fn answer(&self) -> Result<Answer, AskError> {
         Ok(match self.page {
-            Page::Overview => overview::page(self).await,
+            Page::Overview => overview::page(self).await?,
             Page::Queues => queues::page(self).await?,
             Page::Processes => processes::page(self).await?,
             Page::Busy => processes::busy(self).await?,

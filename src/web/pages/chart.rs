@@ -20,7 +20,7 @@ pub(super) struct Chart {
     /// What stands below, and where.
     labels: Vec<(f64, String)>,
     lines: Vec<Drawn>,
-    heads: Vec<&'static str>,
+    heads: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
@@ -37,12 +37,15 @@ struct Drawn {
 
 /// A line to be drawn.
 pub(super) struct Line {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     /// As in the style sheet.
     pub(super) class: &'static str,
     /// One for each moment; `None`: nothing is known.
     pub(super) values: Vec<Option<f64>>,
 }
+
+/// Classes of lines that are told apart, by colour and by dashes.
+pub(super) const SERIES: [&str; 4] = ["s0", "s1", "s2", "s3"];
 
 // In units of the drawing, which is 1,000 wide and 180 high.
 const LEFT: f64 = 70.0;
@@ -84,7 +87,7 @@ impl Chart {
             said: if ends.is_empty() { "nothing is known".to_owned() } else { ends.join(", ") },
             marks: [0.0, 0.5, 1.0].map(|part| (y(top * part), said(top * part))).into(),
             labels: labels.collect(),
-            heads: lines.iter().map(|line| line.name).collect(),
+            heads: lines.iter().map(|line| line.name.clone()).collect(),
             rows: moments.iter().enumerate().map(row).collect(),
             lines: drawn,
         }
@@ -142,7 +145,7 @@ mod tests {
     fn lines_have_gaps_where_nothing_is_known_and_end_with_their_last_value() {
         let moments: Vec<String> = (0..5).map(|at| format!("10:0{at}")).collect();
         let values = vec![Some(0.0), Some(4.0), None, Some(5.0), None];
-        let line = |name, values| Line { name, class: "s0", values };
+        let line = |name: &str, values| Line { name: name.to_owned(), class: "s0", values };
         let lines = [line("done", values), line("failed", vec![None; 5])];
         let chart = Chart::new("Jobs <a minute>", &moments, &lines, |value| format!("{value:.0}"));
         assert_eq!(chart.lines[0].path, "M70.0 150.0L272.5 39.6M677.5 12.0h0.1");

@@ -3,7 +3,7 @@
 //! One page reads at a time; those that wait, wait no longer than Redis may take in all ([`PAGE_REDIS_WAIT`]), so a Redis
 //! that hangs makes no line. The state of the fleet is kept for a moment: any number of tabs cost Redis what one does.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -103,6 +103,11 @@ impl Desk {
     /// The latest state of the fleet that was read, however old.
     pub(super) fn last_seen(&self) -> Option<Rc<Seen>> {
         self.seen.borrow().clone()
+    }
+
+    /// How things went of late, as far as pages have looked.
+    pub(super) fn trends(&self) -> Ref<'_, Trends> {
+        self.trends.borrow()
     }
 
     /// For how long Redis has not answered.

@@ -1,9 +1,10 @@
 //! `/errors`: what fails, and how often: the newest jobs of the retry set and of the dead set, counted by class, class of
 //! error and message.
 //!
-//! At most [`PAGE_EXAMINED_MAX`] of each are examined; the page says of how many.
+//! At most [`PAGE_EXAMINED_MAX`] of each are examined; the page says of how many. Jobs that wait in the retry set and have
+//! not failed, because they were snoozed or left to others, are no errors.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use askama::Template;
@@ -11,12 +12,12 @@ use http::StatusCode;
 
 use super::answer::{Answer, Visit};
 use super::ask::{AskError, address};
-use super::desk::Found;
 use super::frame::{Frame, Page, html};
 use super::link::DeskError;
 use super::paging::Paging;
 use super::wanted::Wanted;
 use super::words::{Moment, Text, count, number};
+use crate::acts::look::Reached;
 use crate::limits::{ERROR_GROUPS_MAX, PAGE_EXAMINED_MAX, PAGE_ROWS_MAX};
 use crate::store::entries::{Entry, Place, Set};
 use crate::view::entry::JobEntry;
@@ -66,13 +67,9 @@ pub(super) async fn page(visit: &Visit<'_>) -> Result<Answer, AskError> {
     if known.trouble.is_none() {
         for set in SETS {
             match groups(visit, set).await {
-                Ok((groups, found)) => {
-                    groups.into_iter().for_each(|group| add(&mut all, set, group));
-                    examined.push(format!(
-                        "{} of {} in {set} examined, the newest first.",
-                        number(found.reached.examined),
-                        count(found.reached.total, "job", "jobs")
-                    ));
+                Ok(look) => {
+                    look.groups.into_iter().for_each(|group| add(&mut all, set, group));
+                    examined.push(said(set, look.reached, look.unfailed));
                 }
                 Err(trouble) => {
                     frame = frame.in_trouble(&trouble, visit.desk);
@@ -95,16 +92,40 @@ pub(super) async fn page(visit: &Visit<'_>) -> Result<Answer, AskError> {
 /// Class, class of the error, message.
 type Key = (String, String, String);
 
-async fn groups(visit: &Visit<'_>, set: Set) -> Result<(Vec<Group>, Found<()>), DeskError> {
+/// What was found in one set.
+struct Grouped {
+    groups: Vec<Group>,
+    reached: Reached,
+    /// Jobs that have not failed.
+    unfailed: u64,
+}
+
+async fn groups(visit: &Visit<'_>, set: Set) -> Result<Grouped, DeskError> {
     let place = Place::Set(set);
     let desk = visit.desk;
     let (groups, parser) = (RefCell::new(Groups::default()), RefCell::new(desk.parser()));
     let query = Wanted::default().query(&place, 0, PAGE_EXAMINED_MAX as usize, PAGE_EXAMINED_MAX);
+    let unfailed = Cell::new(0);
     let add = |entry: &Entry| {
-        groups.borrow_mut().add(&JobEntry::new(&place, entry, &mut parser.borrow_mut()));
+        let job = JobEntry::new(&place, entry, &mut parser.borrow_mut());
+        if set == Set::Retries && job.trouble().is_none() && !job.has_failed() {
+            unfailed.set(unfailed.get() + 1);
+        } else {
+            groups.borrow_mut().add(&job);
+        }
     };
-    let found = desk.look(&query, add).await?;
-    Ok((groups.into_inner().sorted().0, found))
+    let reached = desk.look(&query, add).await?.reached;
+    Ok(Grouped { groups: groups.into_inner().sorted().0, reached, unfailed: unfailed.get() })
+}
+
+fn said(set: Set, reached: Reached, unfailed: u64) -> String {
+    let all = count(reached.total, "job", "jobs");
+    let examined = format!("{} of {all} in {set} examined, the newest first", number(reached.examined));
+    match unfailed {
+        0 => format!("{examined}."),
+        1 => format!("{examined}; 1 of them waits there without having failed."),
+        more => format!("{examined}; {} of them wait there without having failed.", number(more)),
+    }
 }
 
 fn add(all: &mut BTreeMap<Key, Both>, set: Set, group: Group) {

@@ -111,3 +111,24 @@ impl Seen {
 fn takes_jobs(member: &Member) -> bool {
     member.died_at.is_none() && member.phase == "running"
 }
+
+#[cfg(test)]
+impl Seen {
+    /// A look at this time that has found so many jobs in a queue, and so many that have run.
+    pub(super) fn sample(at: f64, jobs: u64, processed: u64) -> Self {
+        let queue = Queue { jobs, ..Queue::default() };
+        Self {
+            read_at: Instant::now(),
+            at,
+            counts: Counts { processed, ..Counts::default() },
+            queues: [("mail".to_owned(), queue)].into(),
+            queues_count: 1,
+            waiting_jobs: jobs,
+            members: Vec::new(),
+            members_count: 0,
+            rates: None,
+            paused: Paused::default(),
+            dead_caps: None,
+        }
+    }
+}

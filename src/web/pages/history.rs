@@ -13,10 +13,9 @@ use http::header::{self, HeaderValue};
 use super::answer::{Answer, Visit};
 use super::ask::{AskError, address};
 use super::chart::{Chart, Line};
-use super::desk::{Desk, Slices};
+use super::desk::Slices;
 use super::frame::{Frame, Page, html, sent};
-use super::link::DeskError;
-use super::words::{Text, number, span};
+use super::words::{Text, count, number, span};
 use crate::limits::{PAGE_CLASSES_MAX, PAGE_ROWS_MAX};
 use crate::view::history::Span;
 use crate::wire::history::{Grain, Tallied};
@@ -36,14 +35,15 @@ struct ClassesPage {
     frame: Frame,
     ranges: Vec<Range>,
     rows: Vec<Row>,
-    left_out: usize,
+    /// Empty: all are shown.
+    left_out: String,
 }
 
 /// A link to the same page over another time.
-struct Range {
-    href: String,
-    said: &'static str,
-    is_current: bool,
+pub(super) struct Range {
+    pub(super) href: String,
+    pub(super) said: &'static str,
+    pub(super) is_current: bool,
 }
 
 /// One class, in one queue.
@@ -133,7 +133,13 @@ pub(super) async fn classes(visit: &Visit<'_>) -> Result<Answer, AskError> {
     let mut all: Vec<_> = sum.into_iter().collect();
     let runs = |row: &Tallied| row.outcomes().map(|(_, count)| count).sum::<u64>();
     all.sort_by_key(|(_, row)| std::cmp::Reverse(runs(row)));
-    let left_out = all.len().saturating_sub(PAGE_ROWS_MAX * 4);
+    let left_out = match all.len().saturating_sub(PAGE_ROWS_MAX * 4) {
+        0 => String::new(),
+        many => format!(
+            "{} not shown.",
+            count(many as u64, "class with fewer jobs is", "classes with fewer jobs are")
+        ),
+    };
     let rows =
         all.iter().take(PAGE_ROWS_MAX * 4).map(|((class, queue), sum)| row(class, queue, sum)).collect();
     let ranges = asked.ranges(Page::Classes);
@@ -155,7 +161,7 @@ async fn read(
 }
 
 /// How many runs ended in one of these ways.
-fn ended(row: &Tallied, ways: &[&str]) -> u64 {
+pub(super) fn ended(row: &Tallied, ways: &[&str]) -> u64 {
     row.outcomes().filter(|(way, _)| ways.contains(way)).map(|(_, count)| count).sum()
 }
 
@@ -163,7 +169,11 @@ fn row(class: &str, queue: &str, sum: &Tallied) -> Row {
     let (done, failed, dead) =
         (ended(sum, &["done"]), ended(sum, &["retried"]), ended(sum, &["dead", "cancelled"]));
     let runs = done + failed + dead;
-    let time = |part| sum.run.quantile(part).map_or_else(|| "–".to_owned(), span);
+    let time = |part| match at_most(sum, part) {
+        None => "–".to_owned(),
+        Some(time) if time.is_finite() => format!("≤ {}", fine(time)),
+        Some(_) => "> 2 h".to_owned(),
+    };
     let most = sum.run.buckets().map(|(_, count)| count).max().unwrap_or(0).max(1);
     let bar = |(until, count): (f64, u64)| Bar {
         until: if until.is_finite() { format!("up to {}", fine(until)) } else { "longer".to_owned() },
@@ -187,17 +197,29 @@ fn row(class: &str, queue: &str, sum: &Tallied) -> Row {
     }
 }
 
-/// A time of a bucket, which may be microseconds.
-fn fine(seconds: f64) -> String {
-    if seconds < 9.5e-4 { format!("{:.0} µs", seconds * 1e6) } else { span(seconds) }
+/// The run time that this part of the runs did not exceed, as far as that is known: the bound of its bucket, or what its
+/// longest runs took together, shared among them; infinite: longer than all bounds. `None`: nothing ran.
+fn at_most(sum: &Tallied, part: f64) -> Option<f64> {
+    let count = sum.run.count();
+    let rank = ((count as f64 * part).ceil() as u64).max(1);
+    let mut reached = 0;
+    let bucket = sum.run.buckets().find(|(_, count)| {
+        reached += count;
+        reached >= rank
+    });
+    // Each process cuts its sum to 1/1024 s, which makes no difference to a long one.
+    let sum_s = sum.run_seconds();
+    let shared = (sum_s + 0.01) / (count.saturating_sub(rank) + 1) as f64;
+    bucket.map(|(bound, _)| if sum_s > 1.0 { bound.min(shared) } else { bound })
 }
 
-/// The charts of the last hour: of jobs, and of how many waited.
-pub(super) async fn of_last_hour(desk: &Desk, now: f64) -> Result<Vec<Chart>, DeskError> {
-    let span = Span { grain: Grain::Minute, since: 3_600, queue: None, class: None };
-    let mut charts = charts(&span, now, &*desk.history(&span).await?);
-    charts.truncate(2);
-    Ok(charts)
+/// A time of a bucket, which may be microseconds.
+pub(super) fn fine(seconds: f64) -> String {
+    match seconds {
+        0.0 => "0 s".to_owned(),
+        seconds if seconds < 9.5e-4 => format!("{:.0} µs", seconds * 1e6),
+        seconds => span(seconds),
+    }
 }
 
 fn charts(over: &Span, now: f64, slices: &Slices) -> Vec<Chart> {
@@ -214,8 +236,8 @@ fn charts(over: &Span, now: f64, slices: &Slices) -> Vec<Chart> {
             Some(total)
         })
         .collect();
-    let line = |name, class, of: &dyn Fn(&Tallied) -> Option<f64>| Line {
-        name,
+    let line = |name: &str, class, of: &dyn Fn(&Tallied) -> Option<f64>| Line {
+        name: String::from(name),
         class,
         values: totals.iter().map(|total| total.as_ref().and_then(of)).collect(),
     };
@@ -229,17 +251,17 @@ fn charts(over: &Span, now: f64, slices: &Slices) -> Vec<Chart> {
     let waits =
         [line("p50", "s0", &|row| row.wait.quantile(0.5)), line("p99", "s1", &|row| row.wait.quantile(0.99))];
     let depth = |unit: &u64| Some(slices.get(unit)?.depths.values().sum::<u64>() as f64);
-    let backlog = [Line { name: "jobs", class: "s0", values: units.iter().map(depth).collect() }];
+    let backlog = [Line { name: "jobs".to_owned(), class: "s0", values: units.iter().map(depth).collect() }];
     let by = over.grain.as_str();
     vec![
         Chart::new(&format!("Jobs each {by}"), &moments, &jobs, |jobs| number(jobs as u64)),
         Chart::new("Most jobs that waited", &moments, &backlog, |jobs| number(jobs as u64)),
-        Chart::new("Run time", &moments, &times, fine),
-        Chart::new("Wait in a process before the start", &moments, &waits, fine),
+        Chart::new("Run time, about", &moments, &times, fine),
+        Chart::new("Wait in a process before the start, about", &moments, &waits, fine),
     ]
 }
 
-fn moment(grain: Grain, at: u64) -> String {
+pub(super) fn moment(grain: Grain, at: u64) -> String {
     let date = i64::try_from(at).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
     let Some(date) = date else { return at.to_string() };
     let day = format!("{}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day());
@@ -303,10 +325,28 @@ fn cell(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::history::Slice;
 
     #[test]
     fn cells_of_a_spreadsheet_are_no_formulas() {
         assert_eq!([cell("Mail"), cell("=1+1"), cell("a\"b,c")], ["\"Mail\"", "\"'=1+1\"", "\"a\"\"b,c\""]);
+    }
+
+    #[test]
+    fn percentiles_are_never_above_the_longest_run() {
+        // One queue and class, `done` jobs, so many in one bucket, and the sum of their run times in 1/1024 s.
+        let tallied = |done: u8, bucket: u8, sum: [u8; 2]| {
+            let mut bytes = b"\0\0\0\0\0\x01\x01q\x01C\x01".to_vec();
+            bytes.extend([done, 1, bucket, done, sum[0] | 0x80, sum[1], 0]);
+            Slice::from_bytes(&bytes).rows.into_values().next().unwrap()
+        };
+        // 24 of up to 16 ms, as their bucket is called, whatever they took.
+        let short = tallied(24, 10, [0, 2]);
+        assert_eq!([0.5, 0.99].map(|part| at_most(&short, part)), [Some(0.015625); 2]);
+        // One of 10 s is no longer than it was, though its bucket ends at 16 s.
+        let one = at_most(&tallied(1, 20, [0, 80]), 0.99).unwrap();
+        assert!((10.0..10.05).contains(&one), "{one}");
+        assert_eq!(at_most(&Tallied::default(), 0.5), None);
     }
 
     #[test]

@@ -259,8 +259,8 @@ fn part(shown: Shown) -> Part {
     let mut notes = Vec::new();
     if shown.more > 0 {
         notes.push(format!(
-            "{} more bytes are not shown here; `jiggler-uring show --json` prints all.",
-            number(shown.more as u64)
+            "{} not shown here; `jiggler-uring show --json` prints all.",
+            count(shown.more as u64, "more byte is", "more bytes are")
         ));
     }
     if shown.hidden > 0 {
@@ -291,8 +291,11 @@ fn facts(place: &Place, job: &JobEntry<'_>, now: f64) -> Vec<Fact> {
         facts.push(moment(if *set == Set::Dead { "Died" } else { "Due" }, score));
     }
     facts.push(text("Retries", format!("{} of {} used", number(job.attempt()), number(job.retries()))));
-    for (label, member) in [("First failed", names.first_failed_at), ("Last failed", names.retried_at)] {
-        facts.extend(job.number(member).map(|at| moment(label, at)));
+    let first = job.number(names.first_failed_at);
+    for (label, at) in
+        [("First failed", first), ("Last failed", job.last_failed().filter(|_| first.is_some()))]
+    {
+        facts.extend(at.map(|at| moment(label, at)));
     }
     for (label, member) in [("Error class", names.error_class), ("Error", names.error_message)] {
         facts.extend(job.text(member).map(|value| text(label, long(&value))));

@@ -26,10 +26,12 @@ mod desk;
 mod fleet;
 mod link;
 mod place;
+mod recent;
 mod trend;
 mod wanted;
 // How it is said.
 mod chart;
+mod lately;
 mod verdict;
 mod words;
 // What is done.

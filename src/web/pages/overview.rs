@@ -1,18 +1,17 @@
 //! `/`: whether anything is wrong, and the numbers behind it.
 
 use askama::Template;
-use bytes::Bytes;
-use http::Response;
-use http_body_util::Full;
 
-use super::answer::Visit;
+use super::answer::{Answer, Visit};
+use super::ask::AskError;
 use super::chart::Chart;
 use super::fleet::Seen;
 use super::frame::{Frame, html};
-use super::history;
+use super::history::Range;
+use super::lately::{self, Reach};
 use super::queues::{self, Row};
 use super::verdict::{Finding, findings};
-use super::words::{number, rate, span};
+use super::words::{count, number, rate, span};
 
 /// Queues that are shown here, the longest.
 const QUEUES_SHOWN: usize = 10;
@@ -26,6 +25,7 @@ struct Overview {
     figures: Vec<Figure>,
     queues: Vec<Row>,
     more_queues: usize,
+    ranges: Vec<Range>,
     charts: Vec<Chart>,
 }
 
@@ -38,29 +38,29 @@ pub(super) struct Figure {
 }
 
 /// The page.
-pub(super) async fn page(visit: &Visit<'_>) -> Response<Full<Bytes>> {
+pub(super) async fn page(visit: &Visit<'_>) -> Result<Answer, AskError> {
+    let reach = Reach::read(&visit.ask)?;
     let known = visit.known().await;
     let frame = visit.frame("Overview", &known);
     let status = known.status();
     let Some(seen) = &known.seen else {
         let (findings, figures, queues) = (Vec::new(), Vec::new(), Vec::new());
-        return html(
+        let (ranges, charts) = (Vec::new(), Vec::new());
+        return Ok(html(
             status,
-            &Overview { frame, findings, figures, queues, more_queues: 0, charts: Vec::new() },
-        );
+            &Overview { frame, findings, figures, queues, more_queues: 0, ranges, charts },
+        ));
     };
     let queues: Vec<Row> =
         seen.longest(QUEUES_SHOWN).map(|(name, queue)| queues::row(name, queue, seen, visit)).collect();
     let more_queues = seen.queues.len() - queues.len();
     // Without the past the page is of use as well.
     let charts = match known.trouble {
-        None => history::of_last_hour(visit.desk, seen.at).await.unwrap_or_default(),
+        None => lately::charts(visit.desk, reach, seen.at).await.unwrap_or_default(),
         Some(_) => Vec::new(),
     };
-    html(
-        status,
-        &Overview { frame, findings: findings(seen), figures: figures(seen), queues, more_queues, charts },
-    )
+    let (findings, figures, ranges) = (findings(seen), figures(seen), reach.ranges());
+    Ok(html(status, &Overview { frame, findings, figures, queues, more_queues, ranges, charts }))
 }
 
 pub(super) fn figures(seen: &Seen) -> Vec<Figure> {
@@ -78,7 +78,7 @@ pub(super) fn figures(seen: &Seen) -> Vec<Figure> {
             seen.waiting_jobs,
             drain.map_or_else(String::new, |seconds| format!("{} of work", span(seconds))),
         ),
-        figure("Running", seen.running_jobs(), format!("of {} slots", number(slots))),
+        figure("Running", seen.running_jobs(), format!("of {}", count(slots, "slot", "slots"))),
         figure("Processed", counts.processed, per_second(|(processed, _)| processed)),
         figure("Failed", counts.failures, per_second(|(_, failed)| failed)),
         figure("In the retry set", counts.retry_jobs, String::new()),

@@ -42,7 +42,8 @@ struct Row {
     started: Moment,
     heartbeat: Option<Moment>,
     shards: Vec<Shard>,
-    more_shards: usize,
+    /// Empty: all are shown.
+    more_shards: String,
     /// Names that it leaves to others.
     left: String,
 }
@@ -92,7 +93,7 @@ pub(super) async fn page(visit: &Visit<'_>) -> Result<Response<Full<Bytes>>, Ask
         total = seen.members.len();
         if seen.members_count > total {
             let many = (seen.members_count - total) as u64;
-            left_out = format!("{} more are not shown.", count(many, "process", "processes"));
+            left_out = format!("{} not shown.", count(many, "more process is", "more processes are"));
         }
     }
     let to = |skip: &str| address(Page::Processes.path(), &[("skip", skip)]);
@@ -136,7 +137,10 @@ fn row(member: &Member, now: f64, role: Role) -> Row {
             .map_or_else(|| "–".to_owned(), |kilobytes| bytes(kilobytes.saturating_mul(1024))),
         started: Moment::of(member.started_at as f64, now),
         heartbeat: member.heartbeat.map(|at| Moment::of(at, now)),
-        more_shards: member.shards.len() - shards.len(),
+        more_shards: match member.shards.len() - shards.len() {
+            0 => String::new(),
+            more => format!("{} not shown.", count(more as u64, "more shard is", "more shards are")),
+        },
         shards,
         left: left.collect::<Vec<_>>().join(", "),
     }
@@ -160,8 +164,8 @@ pub(super) async fn busy(visit: &Visit<'_>) -> Result<Response<Full<Bytes>>, Ask
         let unnamed = seen.running_jobs().saturating_sub(total as u64);
         if unnamed > 0 {
             left_out = format!(
-                "{} more run: a process names the {RUNNING_JOBS_SHOWN_MAX} that have run for longest.",
-                count(unnamed, "job", "jobs")
+                "{}: a process names the {RUNNING_JOBS_SHOWN_MAX} that have run for longest.",
+                count(unnamed, "more job runs", "more jobs run")
             );
         }
     }

@@ -91,7 +91,10 @@ pub(super) async fn page(visit: &Visit<'_>) -> Result<Answer, AskError> {
     let left_out = known.seen.as_ref().map_or(0, |seen| seen.queues_count.saturating_sub(FLEET_QUEUES_MAX));
     let left_out = match left_out as u64 {
         0 => String::new(),
-        many => format!("{} shorter than all of these are not shown.", count(many, "queue", "queues")),
+        many => format!(
+            "{} not shown.",
+            count(many, "queue shorter than all of these is", "queues shorter than all of these are")
+        ),
     };
     let classes = known.seen.iter().flat_map(|seen| {
         seen.paused.classes.iter().map(|(name, pause)| PausedClass {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::fleet::Seen;
+use super::recent::Recent;
 use crate::limits::{FLEET_QUEUES_MAX, TREND_AGE_MAX, TREND_AGE_MIN};
 use crate::store::survey::Counts;
 
@@ -15,6 +16,7 @@ pub(super) struct Trends {
     /// What is compared with, and what will be when it is old enough.
     older: Option<Past>,
     newer: Option<Past>,
+    recent: Recent,
 }
 
 #[derive(Debug, Clone)]
@@ -27,8 +29,14 @@ struct Past {
 }
 
 impl Trends {
+    /// The looks of late.
+    pub(super) const fn recent(&self) -> &Recent {
+        &self.recent
+    }
+
     /// Adds rates to a look, and keeps what is needed of it.
     pub(super) fn note(&mut self, mut seen: Seen, now: Instant) -> Seen {
+        self.recent.note(&seen);
         let age = |past: &Past| now.saturating_duration_since(past.at);
         self.older = self.older.take().filter(|past| age(past) <= TREND_AGE_MAX);
         self.newer = self.newer.take().filter(|past| age(past) <= TREND_AGE_MAX);
@@ -72,31 +80,12 @@ fn compare(past: &Past, age: Duration, seen: &mut Seen) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::pages::fleet::Queue;
-    use crate::wire::paused::Paused;
-
-    fn seen(jobs: u64, processed: u64) -> Seen {
-        let queue = Queue { jobs, ..Queue::default() };
-        Seen {
-            read_at: Instant::now(),
-            at: 0.0,
-            counts: Counts { processed, ..Counts::default() },
-            queues: [("mail".to_owned(), queue)].into(),
-            queues_count: 1,
-            waiting_jobs: jobs,
-            members: Vec::new(),
-            members_count: 0,
-            rates: None,
-            paused: Paused::default(),
-            dead_caps: None,
-        }
-    }
 
     #[test]
     fn rates_are_those_since_a_look_that_is_neither_too_young_nor_too_old() {
         let (mut trends, start) = (Trends::default(), Instant::now());
         let mut look = |s: u64, jobs, processed| {
-            let seen = trends.note(seen(jobs, processed), start + Duration::from_secs(s));
+            let seen = trends.note(Seen::sample(0.0, jobs, processed), start + Duration::from_secs(s));
             (seen.queues["mail"].growth, seen.rates.map(|(processed, _)| processed))
         };
         assert_eq!(look(0, 100, 1_000), (None, None), "the first look");

@@ -152,8 +152,10 @@ fn behind(seen: &Seen) -> Option<Finding> {
         Some(seconds) => format!("shrinks by {} a second, so it takes {}", rate(growth), span(seconds)),
     };
     let slots = match queue.busy {
+        busy if busy >= queue.slots && queue.slots == 1 => "its only slot is taken".to_owned(),
         busy if busy >= queue.slots => "all slots are taken".to_owned(),
-        busy => format!("{} of {} slots are taken", number(busy), number(queue.slots)),
+        1 => format!("1 of {} is taken", count(queue.slots, "slot", "slots")),
+        busy => format!("{} of {} are taken", number(busy), count(queue.slots, "slot", "slots")),
     };
     let verb = if queue.processes == 1 { "serves" } else { "serve" };
     let said = format!(

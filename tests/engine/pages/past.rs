@@ -36,6 +36,8 @@ fn the_past_is_drawn_listed_by_class_and_downloaded() {
     let classes = page(&web, "/classes?range=24h");
     assert_eq!(classes.row("Mail")[1..6], ["mail", "48", "12", "0", "20.0 %"]);
     assert!(classes.text.contains("up to 16 ms"), "{}", classes.text);
+    // What is known is the bucket: no run is said to be longer than it was.
+    assert_eq!(classes.row("Mail")[6..], ["≤ 16 ms", "≤ 16 ms", "≤ 16 ms"]);
     assert_eq!(page(&web, "/classes?range=72h").row("Mail")[2], "72");
     let csv = browse(&web, "/history.csv?range=72h");
     assert!(csv.head.to_lowercase().contains("content-disposition: attachment"), "{}", csv.head);
@@ -43,7 +45,15 @@ fn the_past_is_drawn_listed_by_class_and_downloaded() {
     assert_eq!(lines.len(), 1 + 3, "{}", csv.body);
     assert!(lines[1].contains("Z,\"mail\",\"Mail\",24,6,0,0,0,0,0,0,"), "{}", lines[1]);
     assert_eq!(browse(&web, "/history?range=1y").status, 400);
-    assert!(page(&web, "/").text.contains("Jobs each minute"));
+    assert_eq!(browse(&web, "/?range=2h").status, 400);
+    for range in ["1000s", "1h", "24h"] {
+        let overview = page(&web, &format!("/?range={range}"));
+        assert_eq!(overview.links("./?range=").len(), 3, "{range}");
+        assert!(overview.text.contains("Jobs a second: "), "{range}");
+        assert!(overview.text.contains("Jobs that wait, by queue: "), "{range}");
+    }
+    let day = page(&web, "/?range=24h").text;
+    assert!(day.contains("Jobs a second: done 0.007, failed 0.002"), "{day}");
 }
 
 #[test]
@@ -59,11 +69,19 @@ fn errors_are_counted_by_kind_with_when_they_were_seen() {
         )
     };
     let jobs: Vec<String> = (0..5).map(|number| job(number, "Net::Timeout", 7_200.0)).collect();
-    let dead: Vec<(f64, &str)> = jobs[..3].iter().map(|job| (now, job.as_str())).collect();
+    let dead: Vec<(f64, &str)> = jobs[..3].iter().map(|job| (now - 3_600.0, job.as_str())).collect();
     add(&redis, DEAD, &dead);
     let other = job(9, "Oops", 600.0);
     add(&redis, RETRIES, &[(now + 60.0, &jobs[3]), (now + 60.0, &jobs[4]), (now + 60.0, &other)]);
+    // These wait there without having failed.
+    let snoozed = r#"{"name":"Poll","jid":"s","args":[],"retry_at":9,"queue":"q"}"#;
+    let left =
+        r#"{"name":"Other","jid":"l","args":[],"retry_at":9,"queue":"q","left_since":1,"left_until":9}"#;
+    add(&redis, RETRIES, &[(now + 90.0, snoozed), (now + 9.0, left)]);
     let html = page(&web, "/errors");
+    assert_eq!(html.rows.len(), 1 + 2, "{:?}", html.rows);
+    let said = "5 of 5 jobs in the retry set examined, the newest first; 2 of them wait there without having failed.";
+    assert!(html.text.contains(said), "{}", html.text);
     assert_eq!(html.rows[1][..5], ["Mail", "Net::Timeout", "host # down", "2", "3"]);
     assert_eq!(html.rows[1][5..], ["2 h ago", "60 min ago"]);
     assert_eq!(html.rows[2][1..5], ["Oops", "host # down", "1", "0"]);
@@ -82,6 +100,18 @@ fn errors_are_counted_by_kind_with_when_they_were_seen() {
         let found = page(&web, &format!("/dead?{query}"));
         assert_eq!(found.rows.len().saturating_sub(1), expected, "{query}: {:?}", found.rows);
     }
+}
+
+#[test]
+fn the_last_failure_of_a_dead_job_is_the_one_of_which_it_died() {
+    let redis = Redis::start();
+    let web = alone(&redis, &[]);
+    let (now, error) = (unix_now(), r#""error_class":"E","error_message":"m","#);
+    let times = format!(r#""started_at":{},"retried_at":{}"#, now - 14_400.0, now - 7_200.0);
+    let job = format!(r#"{{"name":"Mail","jid":"j","args":[],"retries":2,"attempt":2,{error}{times}}}"#);
+    add(&redis, DEAD, &[(now - 600.0, &job)]);
+    let text = page(&web, "/job?place=dead&id=j").text;
+    assert!(text.contains("First failed4 h ago") && text.contains("Last failed10 min ago"), "{text}");
 }
 
 #[test]

@@ -27,6 +27,21 @@ function follow() {
   }
 }
 
+// The charts are drawn by the server; while nobody reads them closely they are fetched anew.
+async function redraw() {
+  const charts = document.getElementById('charts');
+  const isRead = charts && (charts.matches(':hover, :focus-within') || charts.querySelector('details[open]'));
+  if (!charts || isRead || !source) return;
+  try {
+    const answer = await fetch(location.href, { headers: { accept: 'text/html' } });
+    const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    const drawn = answer.ok && page.getElementById('charts');
+    if (drawn) charts.replaceChildren(...drawn.childNodes);
+  } catch {
+    // What is shown says how old it is.
+  }
+}
+
 function clock() {
   for (const time of document.querySelectorAll('time[datetime]')) {
     const at = new Date(time.dateTime);
@@ -44,5 +59,6 @@ if (button) {
   });
   document.addEventListener('visibilitychange', follow);
   follow();
+  setInterval(redraw, 20000);
 }
 clock();
