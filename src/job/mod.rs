@@ -11,6 +11,7 @@ pub mod parse;
 pub mod trace;
 
 pub mod amend;
+pub mod anew;
 pub mod bad;
 pub mod failure;
 pub mod history;

@@ -198,6 +198,27 @@ impl Schema {
         }
     }
 
+    /// The members that runs leave in a payload, and the times of its push where a push writes them.
+    pub(super) fn left_by_runs(self) -> Vec<&'static str> {
+        let names = self.names();
+        let mut left = vec![
+            names.error_message,
+            names.error_class,
+            names.first_failed_at,
+            names.retried_at,
+            names.retry_at,
+            names.attempt,
+            names.left_since,
+            names.left_until,
+            FAILURE_HISTORY,
+            FAILURE_BACKTRACE,
+        ];
+        if let Self::Sidekiq(_) = self {
+            left.extend([sidekiq::BACKTRACE_TEXT, sidekiq::CREATED_AT, names.enqueued_at]);
+        }
+        left
+    }
+
     /// Whether the time of the failure that ends a job is in its payload, too.
     pub(crate) const fn notes_last_failure(self) -> bool {
         matches!(self, Self::Sidekiq(_))

@@ -27,7 +27,13 @@ pub(crate) struct Group {
     pub(crate) first_failed: Option<f64>,
     #[serde(skip)]
     pub(crate) last_failed: Option<f64>,
+    /// How many of them last failed in each of the last hours, the latest last, before the time that the groups are of.
+    #[serde(skip)]
+    pub(crate) hours: Hours,
 }
+
+/// Jobs in each of the last 24 hours.
+pub(crate) type Hours = [u64; 24];
 
 /// Groups of a place. As JSON it is what `jobs PLACE --group --json` prints.
 #[derive(Debug, Serialize)]
@@ -50,9 +56,17 @@ pub(crate) struct Groups {
     groups: HashMap<(String, String, String), Group>,
     /// Jobs that would have made one group more.
     others: u64,
+    /// Unix seconds; `None`: hours are not counted.
+    now: Option<f64>,
 }
 
 impl Groups {
+    /// The same, with the hours before this time.
+    #[cfg(feature = "web")]
+    pub(crate) fn before(now: f64) -> Self {
+        Self { now: Some(now), ..Self::default() }
+    }
+
     /// Counts a job.
     pub(crate) fn add(&mut self, job: &JobEntry<'_>) {
         let name = job.name().map_or_else(|| "-".to_owned(), |name| shortened(&name));
@@ -75,6 +89,7 @@ impl Groups {
             highest_score: job.score(),
             first_failed: None,
             last_failed: None,
+            hours: Hours::default(),
         });
         group.jobs += 1;
         let first = job.number(job.names().first_failed_at);
@@ -82,6 +97,10 @@ impl Groups {
             group.first_failed = Some(group.first_failed.map_or(first, |before| before.min(first)));
         }
         if let Some(last) = job.last_failed() {
+            let ago = self.now.map(|now| ((now - last) / 3_600.0).max(0.0) as usize);
+            if let Some(hour) = ago.and_then(|ago| group.hours.iter_mut().rev().nth(ago)) {
+                *hour += 1;
+            }
             group.last_failed = Some(group.last_failed.map_or(last, |before| before.max(last)));
         }
         if let Some(score) = job.score() {

@@ -17,7 +17,7 @@ use super::metrics;
 use super::negotiation::Format;
 use super::pages;
 use super::state::State;
-use crate::limits::PAGE_QUERY_BYTES_MAX;
+use crate::limits::PAGE_FORM_BYTES_MAX;
 
 type Answer = Response<Full<Bytes>>;
 
@@ -194,7 +194,7 @@ async fn form(state: &State, request: Request<Incoming>, who: &Who) -> Answer {
         return last(text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "only forms are taken\n"));
     }
     let (head, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, PAGE_QUERY_BYTES_MAX).collect().await else {
+    let Ok(body) = Limited::new(body, PAGE_FORM_BYTES_MAX).collect().await else {
         return last(text(StatusCode::PAYLOAD_TOO_LARGE, "this form is too large, or did not come whole\n"));
     };
     let body = body.to_bytes();

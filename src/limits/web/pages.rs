@@ -40,6 +40,12 @@ pub const PAGE_SKIP_MAX: u64 = 1 << 50;
 /// Bytes of the query of a page's address: each filter at its longest, percent-encoded, fits.
 pub const PAGE_QUERY_BYTES_MAX: usize = 4 * 1024;
 
+/// Bytes of the arguments of a job in a form: twice what a page shows of them, which is indented.
+pub const PAGE_ARGS_BYTES_MAX: usize = 2 * PAGE_PAYLOAD_BYTES_MAX;
+
+/// Bytes of a form: such arguments, of which each byte may take three, and the rest.
+pub const PAGE_FORM_BYTES_MAX: usize = 3 * PAGE_ARGS_BYTES_MAX + PAGE_QUERY_BYTES_MAX;
+
 /// Parameters in it.
 pub const PAGE_PARAMETERS_MAX: usize = 16;
 

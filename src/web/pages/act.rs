@@ -9,6 +9,7 @@ use std::time::Instant;
 use askama::Template;
 use http::StatusCode;
 
+use super::again::{self, Form};
 use super::answer::{Answer, Visit, redirect};
 use super::ask::{AskError, address};
 use super::carry_out::Work;
@@ -36,6 +37,8 @@ struct Act {
     fields: Vec<(&'static str, String)>,
     token: String,
     asks_why: bool,
+    /// The job that is to be edited.
+    again: Option<Form>,
     is_danger: bool,
     button: String,
     back: String,
@@ -67,6 +70,14 @@ pub(super) async fn page(visit: &Visit<'_>) -> Result<Answer, AskError> {
             Err(error) => trouble = Some(error),
         }
     }
+    let mut again = None;
+    if let (Deed::Again { set, id, near, .. }, None) = (&deed, &known.trouble) {
+        match again::form(visit, *set, id, *near).await {
+            Ok(Some(form)) => again = Some(form),
+            Ok(None) => counted.many = Some(Many::Exactly(0)),
+            Err(error) => trouble = Some(error),
+        }
+    }
     let order = capital(&deed.order(counted.many));
     let mut frame = visit.frame(format!("{order}?"), &known);
     let status = if trouble.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { known.status() };
@@ -92,6 +103,7 @@ pub(super) async fn page(visit: &Visit<'_>) -> Result<Answer, AskError> {
         fields,
         token,
         asks_why: matches!(deed, Deed::Pause(_)),
+        again,
         is_danger: deed.role() == crate::web::access::Role::Admin,
         button: order,
         back: deed.back(),

@@ -92,7 +92,7 @@ pub(crate) async fn answer_form(desk: &Desk, request: &Request<'_>, form: &str) 
         theme,
         here: Page::Overview.href().to_owned(),
     };
-    let done = match Ask::read(form) {
+    let done = match Ask::read_form(form) {
         Err(error) => return Some(visit(Ask::default()).misunderstood(&error)),
         Ok(ask) => {
             let visit = visit(ask);

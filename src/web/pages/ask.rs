@@ -7,7 +7,9 @@ use form_urlencoded::Serializer;
 use thiserror::Error;
 
 use crate::foreign::is_visible;
-use crate::limits::{PAGE_PARAMETER_BYTES_MAX, PAGE_PARAMETERS_MAX, PAGE_QUERY_BYTES_MAX};
+use crate::limits::{
+    PAGE_ARGS_BYTES_MAX, PAGE_PARAMETER_BYTES_MAX, PAGE_PARAMETERS_MAX, PAGE_QUERY_BYTES_MAX,
+};
 
 /// The parameters of an address.
 #[derive(Debug, Default)]
@@ -62,13 +64,26 @@ impl Ask {
         if query.len() > PAGE_QUERY_BYTES_MAX {
             return Err(AskError::Long { bytes: query.len() });
         }
+        Self::pairs(query, None)
+    }
+
+    /// Reads a form, in which the arguments of a job may be large.
+    ///
+    /// # Errors
+    /// [`AskError`], but for values.
+    pub(crate) fn read_form(form: &str) -> Result<Self, AskError> {
+        Self::pairs(form, Some("args"))
+    }
+
+    fn pairs(query: &str, large: Option<&str>) -> Result<Self, AskError> {
         let mut pairs = Vec::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if pairs.len() == PAGE_PARAMETERS_MAX {
                 return Err(AskError::Many);
             }
             let bytes = value.len().max(name.len());
-            if bytes > PAGE_PARAMETER_BYTES_MAX {
+            let is_large = large.is_some_and(|large| name == large);
+            if bytes > if is_large { PAGE_ARGS_BYTES_MAX } else { PAGE_PARAMETER_BYTES_MAX } {
                 return Err(AskError::LongParameter { name: name.into_owned(), bytes });
             }
             pairs.push((name.into_owned(), value.into_owned()));

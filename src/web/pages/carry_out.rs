@@ -27,6 +27,7 @@ use crate::store::operate::DeadSetCaps;
 use crate::store::{audit, cancel};
 use crate::wire::audit::AuditEntry;
 
+mod again;
 mod periodic;
 mod steer;
 
@@ -139,6 +140,11 @@ impl Work {
             Deed::Clear(queue) => self.clear(&mut link, Place::Queue(queue.clone()), report).await,
             Deed::Steer { uuid, request } => steer::steer(self, &mut link, uuid, *request, report).await,
             Deed::Cancel { jid } => self.cancel(&mut link, jid, report).await,
+            Deed::Again { set, id, near, args, removes } => {
+                let (set, near, removes) = (*set, *near, *removes);
+                let wish = again::Wish { set, id, near, args: args.as_deref(), removes };
+                again::again(self, &mut link, wish, report).await
+            }
             Deed::Periodic { edit, name } => periodic::change(self, &mut link, edit, name, report).await,
         }
     }

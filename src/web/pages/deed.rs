@@ -1,16 +1,20 @@
 //! What somebody wants to have done: read from an address or a form, asked in words, and which role it takes.
 
+use serde_json::value::RawValue;
+
 use super::ask::{Ask, AskError, address};
 use super::place;
 use super::wanted::Wanted;
 use super::words::{Text, count};
 use crate::acts::pause::Pausable;
 use crate::acts::periodic::Edit;
-use crate::limits::{CRON_NAME_BYTES_MAX, JID_BYTES_MAX, JOB_NAME_BYTES_MAX};
+use crate::limits::{CRON_NAME_BYTES_MAX, JID_BYTES_MAX, JOB_NAME_BYTES_MAX, PAGE_SKIP_MAX};
 use crate::store::entries::{Place, Set};
 use crate::store::steer::SteerRequest;
 use crate::web::access::Role;
 use crate::wire::{ListName, QueueName};
+
+mod effect;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +33,9 @@ pub(super) enum Deed {
     Steer { uuid: String, request: SteerRequest },
     /// A running job is ended.
     Cancel { jid: String },
+    /// A job is pushed as a new one, with these arguments or its own; then the old one may be deleted. It was seen so many
+    /// entries from the newest.
+    Again { set: Set, id: String, near: u64, args: Option<String>, removes: bool },
     /// A periodic job is changed, or pushed now. Never added.
     Periodic { edit: Edit, name: String },
 }
@@ -49,11 +56,12 @@ enum Word {
     Clear,
     Steer(SteerRequest),
     Cancel,
+    Again,
     Run,
     Remove,
 }
 
-const WORDS: [(&str, Word); 11] = [
+const WORDS: [(&str, Word); 12] = [
     ("retry", Word::Jobs(Verb::Retry)),
     ("kill", Word::Jobs(Verb::Kill)),
     ("delete", Word::Jobs(Verb::Delete)),
@@ -63,6 +71,7 @@ const WORDS: [(&str, Word); 11] = [
     ("quiet", Word::Steer(SteerRequest::Quiet)),
     ("stop", Word::Steer(SteerRequest::Stop)),
     ("cancel", Word::Cancel),
+    ("again", Word::Again),
     ("run", Word::Run),
     ("remove", Word::Remove),
 ];
@@ -105,7 +114,28 @@ impl Deed {
             Word::Steer(request) => {
                 Self::Steer { uuid: bounded("process", "the id of a process", JID_BYTES_MAX)?, request }
             }
+            Word::Again => Self::again(ask)?,
             Word::Cancel => Self::Cancel { jid: bounded("id", "the id of a job", JID_BYTES_MAX)? },
+        })
+    }
+
+    fn again(ask: &Ask) -> Result<Self, AskError> {
+        let wrong = |name, allowed: String| AskError::Value { name, allowed };
+        let Some(Place::Set(set)) = place::read(ask)? else {
+            return Err(wrong("place", "retries, scheduled or dead".to_owned()));
+        };
+        let id = ask.text("id").ok_or_else(|| wrong("id", "the id of a job".to_owned()))?;
+        let args = ask.text("args").map(|text| match serde_json::from_str::<&RawValue>(text) {
+            Ok(json) if json.get().starts_with('[') => Ok(json.get().to_owned()),
+            Ok(_) => Err(wrong("args", "a JSON array".to_owned())),
+            Err(error) => Err(wrong("args", format!("a JSON array: {error}"))),
+        });
+        Ok(Self::Again {
+            set,
+            id: id.to_owned(),
+            near: ask.number("near", PAGE_SKIP_MAX)?.unwrap_or(0),
+            args: args.transpose()?,
+            removes: ask.text("remove").is_some(),
         })
     }
 
@@ -132,7 +162,7 @@ impl Deed {
         }
     }
 
-    /// What it was read from, in one way of writing it.
+    /// What it was read from, in one way of writing it, but for what its form asks for besides.
     pub(super) fn parameters(&self) -> Vec<(&'static str, String)> {
         let of_place = |place: &Place| {
             let (word, queue) = place::parameters(place);
@@ -159,6 +189,11 @@ impl Deed {
             Self::Clear(queue) => all.push(("queue", queue.exact().into_owned())),
             Self::Steer { uuid, .. } => all.push(("process", uuid.clone())),
             Self::Cancel { jid } => all.push(("id", jid.clone())),
+            Self::Again { set, id, near, .. } => {
+                all.extend(of_place(&Place::Set(*set)));
+                all.push(("id", id.clone()));
+                all.push(("near", if *near == 0 { String::new() } else { near.to_string() }));
+            }
             Self::Periodic { name, .. } => all.push(("periodic", name.clone())),
         }
         all.retain(|(_, value)| !value.is_empty());
@@ -174,6 +209,7 @@ impl Deed {
             Self::Steer { request: SteerRequest::Quiet, .. } => "quiet",
             Self::Steer { .. } => "stop",
             Self::Cancel { .. } => "cancel",
+            Self::Again { .. } => "again",
             Self::Periodic { edit, .. } => match edit {
                 Edit::Pause => "pause",
                 Edit::Resume => "resume",
@@ -186,15 +222,19 @@ impl Deed {
     /// The least role that may have it done.
     pub(super) const fn role(&self) -> Role {
         match self {
-            Self::Job { verb: Verb::Delete, .. } | Self::All { verb: Verb::Delete, .. } | Self::Clear(_) => {
-                Role::Admin
-            }
+            Self::Job { verb: Verb::Delete, .. }
+            | Self::All { verb: Verb::Delete, .. }
+            | Self::Clear(_)
+            | Self::Again { removes: true, .. } => Role::Admin,
             Self::Steer { request: SteerRequest::Quiet, .. } => Role::Operate,
             Self::Steer { .. } | Self::Periodic { edit: Edit::Remove | Edit::Add { .. }, .. } => Role::Admin,
             Self::Periodic { .. } => Role::Operate,
-            Self::Job { .. } | Self::All { .. } | Self::Pause(_) | Self::Resume(_) | Self::Cancel { .. } => {
-                Role::Operate
-            }
+            Self::Job { .. }
+            | Self::All { .. }
+            | Self::Pause(_)
+            | Self::Resume(_)
+            | Self::Cancel { .. }
+            | Self::Again { .. } => Role::Operate,
         }
     }
 
@@ -235,57 +275,14 @@ impl Deed {
             }
             Self::Steer { uuid, .. } => format!("stop process {}", shown(uuid)),
             Self::Cancel { jid } => format!("cancel job {}", shown(jid)),
+            Self::Again { id, args, removes, .. } => format!(
+                "enqueue job {} again{}{}",
+                shown(id),
+                if args.is_some() { ", with arguments as given" } else { "" },
+                if *removes { ", and delete the old one" } else { "" }
+            ),
             Self::Periodic { name, .. } => {
                 format!("{} periodic job {}", self.word(), Text::cell(name).shown)
-            }
-        }
-    }
-
-    /// What that means.
-    pub(super) const fn effect(&self) -> &'static str {
-        match self {
-            Self::Job { verb, .. } => match verb {
-                Verb::Retry => "It leaves its set and goes to its queue at once.",
-                Verb::Kill => {
-                    "It goes to the dead set, with the reason that an operator has killed it. It can be retried."
-                }
-                Verb::Delete => "It is gone for good.",
-            },
-            Self::All { verb, .. } => match verb {
-                Verb::Retry => "Each goes to its queue at once.",
-                Verb::Kill => {
-                    "The dead set must have room for them: none of its jobs is pushed out. They can be retried."
-                }
-                Verb::Delete => "They are gone for good.",
-            },
-            Self::Pause(Pausable::Queue(_)) => {
-                "No worker takes jobs from it until it is resumed; those that run go on. A Ruby server does not heed it."
-            }
-            Self::Pause(Pausable::Class(_)) => {
-                "Its jobs wait in the retry set, some seconds at a time, and lose no attempt, until it is resumed. \
-                 A Ruby server does not heed it."
-            }
-            Self::Resume(_) => "Workers take its jobs again.",
-            Self::Clear(_) => "They are gone for good. Jobs that run are not touched.",
-            Self::Steer { request: SteerRequest::Quiet, .. } => {
-                "It finishes the jobs that it runs and takes no more. Only a restart makes it take jobs again."
-            }
-            Self::Steer { .. } => {
-                "It takes no more jobs, waits for those that it runs up to its own timeout, hands back the rest, and ends."
-            }
-            Self::Periodic { edit, .. } => match edit {
-                Edit::Pause => "Its ticks pass without a push until it is resumed; what was pushed runs.",
-                Edit::Resume => "It is pushed again from its next tick on.",
-                Edit::Run => {
-                    "Its job is pushed now, besides its ticks, whether it is paused or its last run lives."
-                }
-                Edit::Remove | Edit::Add { .. } => {
-                    "It is pushed no more. One that code or a configuration file declares comes back when a process starts."
-                }
-            },
-            Self::Cancel { .. } => {
-                "The worker that runs it ends it at its next await, and it goes to the dead set. If it has ended by then, \
-                 nothing happens."
             }
         }
     }
@@ -303,6 +300,7 @@ impl Deed {
             Self::Clear(queue) => page(&Place::Queue(queue.clone())),
             Self::Steer { .. } => "processes".to_owned(),
             Self::Cancel { .. } => "busy".to_owned(),
+            Self::Again { set, .. } => page(&Place::Set(*set)),
             Self::Periodic { .. } => "periodic".to_owned(),
         }
     }
@@ -392,6 +390,7 @@ mod tests {
             ("do=quiet&process=06c7", Role::Operate, "make process 06c7 quiet"),
             ("do=stop&process=06c7", Role::Admin, "stop process 06c7"),
             ("do=cancel&id=j1", Role::Operate, "cancel job j1"),
+            ("do=again&place=dead&id=j1&near=7", Role::Operate, "enqueue job j1 again"),
             ("do=run&periodic=nightly", Role::Operate, "run periodic job nightly"),
             ("do=pause&periodic=nightly", Role::Operate, "pause periodic job nightly"),
             ("do=resume&periodic=nightly", Role::Operate, "resume periodic job nightly"),
@@ -406,11 +405,25 @@ mod tests {
     }
 
     #[test]
+    fn to_delete_the_old_one_as_well_takes_the_role_for_it() {
+        let again = |more: &str| read(&format!("do=again&place=dead&id=j&args=%5B+1+%5D{more}")).unwrap();
+        let (kept, removed) = (again(""), again("&remove=1"));
+        assert_eq!((kept.role(), removed.role()), (Role::Operate, Role::Admin));
+        assert_eq!(
+            removed.order(None),
+            "enqueue job j again, with arguments as given, and delete the old one"
+        );
+        // One token is good for whatever the form says.
+        assert_eq!(kept.parameters(), removed.parameters());
+        assert!(matches!(kept, Deed::Again { args: Some(args), .. } if args == "[ 1 ]"));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
         for (query, said) in [
             (
                 "",
-                "parameter do: give retry, kill, delete, pause, resume, clear, quiet, stop, cancel, run, remove",
+                "parameter do: give retry, kill, delete, pause, resume, clear, quiet, stop, cancel, again, run, remove",
             ),
             ("do=dance", "parameter do: give retry"),
             ("do=retry&place=queue&queue=mail&id=j", "a job that waits in a queue runs anyway"),
@@ -422,6 +435,11 @@ mod tests {
             ("do=clear", "parameter queue"),
             ("do=stop", "parameter process"),
             ("do=cancel", "parameter id"),
+            ("do=again&place=queue&queue=q&id=j", "parameter place: give retries, scheduled or dead"),
+            ("do=again&place=dead", "parameter id"),
+            ("do=again&place=dead&id=j&args={}", "parameter args: give a JSON array"),
+            ("do=again&place=dead&id=j&args=[1", "parameter args: give a JSON array: EOF while parsing"),
+            ("do=again&place=dead&id=j&args=[1],2", "parameter args: give a JSON array: trailing characters"),
             ("do=run", "parameter periodic: give the name of a periodic job"),
             ("do=remove&name=x", "parameter periodic"),
         ] {

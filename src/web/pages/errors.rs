@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use askama::Template;
 use http::StatusCode;
@@ -21,7 +22,7 @@ use crate::acts::look::Reached;
 use crate::limits::{ERROR_GROUPS_MAX, PAGE_EXAMINED_MAX, PAGE_ROWS_MAX};
 use crate::store::entries::{Entry, Place, Set};
 use crate::view::entry::JobEntry;
-use crate::view::groups::{Group, Groups};
+use crate::view::groups::{Group, Groups, Hours};
 
 #[derive(Template)]
 #[template(path = "errors.html", config = "src/web/pages/askama.toml")]
@@ -41,6 +42,9 @@ struct Row {
     dead: String,
     first: Option<Moment>,
     last: Option<Moment>,
+    /// How many failed so last in each of the last 24 hours, as a path of bars, and in all of them.
+    bars: String,
+    day: String,
     /// Where they are.
     in_retries: String,
     in_dead: String,
@@ -53,6 +57,7 @@ struct Both {
     dead: u64,
     first: Option<f64>,
     last: Option<f64>,
+    hours: Hours,
 }
 
 const SETS: [Set; 2] = [Set::Retries, Set::Dead];
@@ -63,10 +68,11 @@ pub(super) async fn page(visit: &Visit<'_>) -> Result<Answer, AskError> {
     let known = visit.known().await;
     let mut frame = visit.frame("Errors", &known);
     let mut status = known.status();
+    let now = known.seen.as_ref().map_or(0.0, |seen| seen.at);
     let (mut all, mut examined) = (BTreeMap::new(), Vec::new());
     if known.trouble.is_none() {
         for set in SETS {
-            match groups(visit, set).await {
+            match groups(visit, set, now).await {
                 Ok(look) => {
                     look.groups.into_iter().for_each(|group| add(&mut all, set, group));
                     examined.push(said(set, look.reached, look.unfailed));
@@ -79,7 +85,6 @@ pub(super) async fn page(visit: &Visit<'_>) -> Result<Answer, AskError> {
             }
         }
     }
-    let now = known.seen.as_ref().map_or(0.0, |seen| seen.at);
     let mut all: Vec<_> = all.into_iter().collect();
     all.sort_by_key(|(_, both): &(_, Both)| std::cmp::Reverse(both.retries + both.dead));
     let rows: Vec<Row> =
@@ -100,10 +105,10 @@ struct Grouped {
     unfailed: u64,
 }
 
-async fn groups(visit: &Visit<'_>, set: Set) -> Result<Grouped, DeskError> {
+async fn groups(visit: &Visit<'_>, set: Set, now: f64) -> Result<Grouped, DeskError> {
     let place = Place::Set(set);
     let desk = visit.desk;
-    let (groups, parser) = (RefCell::new(Groups::default()), RefCell::new(desk.parser()));
+    let (groups, parser) = (RefCell::new(Groups::before(now)), RefCell::new(desk.parser()));
     let query = Wanted::default().query(&place, 0, PAGE_EXAMINED_MAX as usize, PAGE_EXAMINED_MAX);
     let unfailed = Cell::new(0);
     let add = |entry: &Entry| {
@@ -138,6 +143,7 @@ fn add(all: &mut BTreeMap<Key, Both>, set: Set, group: Group) {
         Set::Dead => both.dead += group.jobs,
         _ => both.retries += group.jobs,
     }
+    both.hours.iter_mut().zip(group.hours).for_each(|(sum, more)| *sum += more);
     let least = |one: Option<f64>, other: Option<f64>| match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
@@ -161,11 +167,38 @@ fn row((name, class, error): &Key, both: &Both, now: f64) -> Row {
         name: Text::cell(name),
         class: Text::cell(class),
         error: Text::cell(error),
+        bars: bars(&both.hours),
+        day: number(both.hours.iter().sum()),
         retries: number(both.retries),
         dead: number(both.dead),
         first: both.first.map(|at| Moment::of(at, now)),
         last: both.last.map(|at| Moment::of(at, now)),
         in_retries: to(Set::Retries, both.retries),
         in_dead: to(Set::Dead, both.dead),
+    }
+}
+
+/// One bar for each hour in which there were any, in a drawing that is 120 wide and 24 high.
+fn bars(hours: &Hours) -> String {
+    let most = hours.iter().copied().max().unwrap_or(0).max(1) as f64;
+    let mut path = String::new();
+    for (at, count) in hours.iter().enumerate().filter(|(_, count)| **count > 0) {
+        // One that is small is seen as well. Writing to a string does not fail.
+        let top = 23.0 - (*count as f64 / most * 21.0).max(2.0);
+        let _ = write!(path, "M{} 23V{top:.0}", at * 5 + 2);
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_hour_with_failures_is_a_bar() {
+        let mut hours = Hours::default();
+        assert_eq!(bars(&hours), "");
+        (hours[0], hours[23]) = (1, 100);
+        assert_eq!(bars(&hours), "M2 23V21M117 23V2");
     }
 }

@@ -152,16 +152,7 @@ async fn search(
     let parser = RefCell::new(desk.parser());
     let mut searched = Vec::new();
     for place in places {
-        let query = Query {
-            place: place.clone(),
-            filter: Filter::jid(id),
-            skip: near.saturating_sub(MOVED),
-            limit: 1,
-            examine_max: PAGE_EXAMINED_MAX,
-            order: Order::Newest,
-            older: None,
-            groups: false,
-        };
+        let query = near_query(&place, id, near);
         let make = |entry: &Entry| entered(&place, entry, &mut parser.borrow_mut(), now);
         let found = desk.look(&query, make).await?;
         searched.push(said(&query, &found, id));
@@ -170,6 +161,20 @@ async fn search(
         }
     }
     Ok((None, searched))
+}
+
+/// The look for a job around the place where it was seen.
+pub(super) fn near_query(place: &Place, id: &str, near: u64) -> Query {
+    Query {
+        place: place.clone(),
+        filter: Filter::jid(id),
+        skip: near.saturating_sub(MOVED),
+        limit: 1,
+        examine_max: PAGE_EXAMINED_MAX,
+        order: Order::Newest,
+        older: None,
+        groups: false,
+    }
 }
 
 fn said(query: &Query, found: &Found<Entered>, id: &str) -> Searched {
@@ -330,6 +335,11 @@ fn ways(entry: &Entered, seen: &Seen, role: Role) -> Vec<Way> {
     let mut deeds = Vec::new();
     if let Place::Set(set) = entry.place {
         deeds.push((job(Verb::Retry), "Retry now"));
+        if entry.trouble.is_empty() {
+            let (id, near) = (entry.id.clone(), entry.entry.newer);
+            let again = Deed::Again { set, id, near, args: None, removes: false };
+            deeds.push((again, "Edit and enqueue again"));
+        }
         if set != Set::Dead {
             deeds.push((job(Verb::Kill), "Move to dead set"));
         }

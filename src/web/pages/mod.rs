@@ -40,6 +40,7 @@ mod deed;
 mod tasks;
 // The pages.
 mod act;
+mod again;
 mod audit;
 mod errors;
 mod frame;

@@ -20,7 +20,7 @@ pub(crate) struct Html {
 const VOID: [&str; 3] = ["meta", "link", "input"];
 
 /// What our templates are made of.
-const KNOWN: &str = "a body button code dd details div dl dt figcaption figure form h1 h2 head header html input label li \
+const KNOWN: &str = "a body button code dd details div dl dt figcaption figure form h1 h2 head header html input textarea label li \
                      link main meta nav option p path pre script select span strong summary svg table tbody td text th \
                      thead time title tr ul";
 

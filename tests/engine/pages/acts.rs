@@ -20,12 +20,12 @@ pub(super) fn roles() -> ConfigFile {
 }
 
 #[track_caller]
-fn guarded(redis: &Redis, file: &ConfigFile) -> Worker {
+pub(super) fn guarded(redis: &Redis, file: &ConfigFile) -> Worker {
     alone(redis, &["--web-auth", &file.path()])
 }
 
 /// The fields of the form of a page that would change something, if it has one.
-fn form(html: &Html) -> Option<(String, String)> {
+pub(super) fn form(html: &Html) -> Option<(String, String)> {
     let at = html
         .elements
         .iter()
@@ -37,7 +37,7 @@ fn form(html: &Html) -> Option<(String, String)> {
     Some((format!("/{}", html.elements[at].1["action"]), fields.finish()))
 }
 
-fn send(server: &Worker, path: &str, fields: &str, head: &str) -> Answer {
+pub(super) fn send(server: &Worker, path: &str, fields: &str, head: &str) -> Answer {
     let length = fields.len();
     let kind = "Content-Type: application/x-www-form-urlencoded";
     let head =
@@ -47,7 +47,7 @@ fn send(server: &Worker, path: &str, fields: &str, head: &str) -> Answer {
 
 /// The page that asks, with all counted.
 #[track_caller]
-fn asked(server: &Worker, query: &str, who: &str) -> Html {
+pub(super) fn asked(server: &Worker, query: &str, who: &str) -> Html {
     let mut path = format!("/act?{query}");
     loop {
         let answer = browse_with(server, &path, who);
@@ -67,7 +67,7 @@ fn refresh(html: &Html) -> Option<String> {
 }
 
 #[track_caller]
-fn location(answer: &Answer) -> String {
+pub(super) fn location(answer: &Answer) -> String {
     assert_eq!(answer.status, 303, "{}", answer.body);
     let line = answer.head.lines().find(|line| line.to_lowercase().starts_with("location: ")).unwrap();
     format!("/{}", &line["location: ".len()..])
@@ -245,6 +245,7 @@ fn roles_are_checked_where_it_is_asked_and_where_it_is_done() {
         "do=clear&queue=mail",
         "do=stop&process=p",
         "do=remove&periodic=p",
+        "do=again&place=dead&id=j&remove=1",
     ];
     let of_operators = [
         "do=retry&place=dead&id=j",
@@ -256,6 +257,7 @@ fn roles_are_checked_where_it_is_asked_and_where_it_is_done() {
         "do=resume&queue=mail",
         "do=quiet&process=p",
         "do=cancel&id=j",
+        "do=again&place=dead&id=j",
         "do=run&periodic=p",
         "do=pause&periodic=p",
         "do=resume&periodic=p",
@@ -308,7 +310,7 @@ fn a_form_counts_only_from_a_page_that_was_shown_to_the_one_who_sends_it() {
     refused(&other, ADMIN, 409);
     refused("do=delete&place=dead&id=j", ADMIN, 409);
     refused(&fields.replace("token=", "token=0"), ADMIN, 409);
-    refused(&"x=1&".repeat(2_000), ADMIN, 413);
+    refused(&"x=1&".repeat(60_000), ADMIN, 413);
     refused(&"x=1&".repeat(500), ADMIN, 400);
     let json = "Content-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
     let answer = ask(web.web_address(), &format!("POST /act HTTP/1.1\r\nHost: localhost\r\n{ADMIN}{json}"));

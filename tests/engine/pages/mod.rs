@@ -2,6 +2,7 @@
 //! they do in [`acts`].
 
 mod acts;
+mod again;
 mod api;
 mod hostile;
 mod live;

@@ -83,7 +83,7 @@ fn errors_are_counted_by_kind_with_when_they_were_seen() {
     let said = "5 of 5 jobs in the retry set examined, the newest first; 2 of them wait there without having failed.";
     assert!(html.text.contains(said), "{}", html.text);
     assert_eq!(html.rows[1][..5], ["Mail", "Net::Timeout", "host # down", "2", "3"]);
-    assert_eq!(html.rows[1][5..], ["2 h ago", "60 min ago"]);
+    assert_eq!(html.rows[1][5..], [" 5", "2 h ago", "60 min ago"]);
     assert_eq!(html.rows[2][1..5], ["Oops", "host # down", "1", "0"]);
     assert!(html.text.contains("3 of 3 jobs in the dead set examined"), "{}", html.text);
     let links = html.links("dead?");
