@@ -100,6 +100,7 @@ const FIND_REDIS: &[OptionId] = &[
 pub(super) const SERVE: &[OptionId] = &[
     OptionId::Web,
     OptionId::WebAuth,
+    OptionId::WebPrefix,
     OptionId::WebOpen,
     OptionId::WebReadOnly,
     OptionId::Tag,

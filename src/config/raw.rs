@@ -16,7 +16,7 @@ use super::{
     value::Value,
 };
 use crate::{
-    limits::ENVIRONMENT_BYTES_MAX,
+    limits::{ENVIRONMENT_BYTES_MAX, WEB_PREFIX_BYTES_MAX},
     resp,
     runner::spec::RunnerSpec,
     wire::{Dialect, QueueName, sidekiq_metrics::MetricsFor},
@@ -145,6 +145,19 @@ pub(super) fn address(spec: &OptionSpec, value: &Value<'_>) -> Result<SocketAddr
     parsed.ok_or_else(|| value.refused(spec))
 }
 
+/// A path of segments that mean themselves.
+pub(super) fn path_prefix(spec: &OptionSpec, value: &Value<'_>) -> Result<String, String> {
+    let text = value.text(spec)?;
+    let path = text.strip_suffix('/').unwrap_or(&text);
+    let is_segment = |segment: &str| {
+        let means_itself = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        !matches!(segment, "" | "." | "..") && segment.bytes().all(means_itself)
+    };
+    let segments = path.strip_prefix('/').filter(|_| path.len() <= WEB_PREFIX_BYTES_MAX);
+    let is_path = segments.is_some_and(|segments| segments.split('/').all(is_segment));
+    if is_path { Ok(path.to_owned()) } else { Err(value.refused(spec)) }
+}
+
 fn not_empty(spec: &OptionSpec, value: &Value<'_>) -> Result<String, String> {
     let text = value.text(spec)?;
     if text.trim().is_empty() { Err(value.refused(spec)) } else { Ok(text) }
@@ -232,6 +245,7 @@ mod tests {
             OptionId::RedisSentinelPasswordFile => ("/s", |raw| raw.redis.sentinel_password_file.is_some()),
             OptionId::Web => ("9394", |raw| raw.web == Some(SocketAddr::from(([127, 0, 0, 1], 9394)))),
             OptionId::WebAuth => ("/w", |raw| raw.web_auth == Some("/w".into())),
+            OptionId::WebPrefix => ("/jobs/", |raw| raw.web_prefix.as_deref() == Some("/jobs")),
             OptionId::WebOpen => ("true", |raw| raw.web_open == Some(true)),
             OptionId::WebReadOnly => ("true", |raw| raw.web_read_only == Some(true)),
             OptionId::Verbose => ("true", |raw| raw.log_level == Some(LogLevel::Debug)),

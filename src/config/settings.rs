@@ -11,7 +11,7 @@ use super::{
     options::OptionSpec,
     pace::QueuePace,
     periodic::PeriodicItem,
-    raw::{address, count, environment, file, metrics, queues, retries, word},
+    raw::{address, count, environment, file, metrics, path_prefix, queues, retries, word},
     redis::RedisParts,
     slots::QueueWish,
     types::{Balance, GivenUrl, LogFormat, LogLevel, Mode, Queues, Unknown},
@@ -196,6 +196,8 @@ settings! {
         Web => web: SocketAddr = address;
         /// A file of those who may read them.
         WebAuth => web_auth: PathBuf = file;
+        /// The path under which a proxy passes requests on.
+        WebPrefix => web_prefix: String = path_prefix;
     }
     // Without their own field: the place matters too, or several make up one value.
     apart {

@@ -148,7 +148,7 @@ fn a_reload_changes_what_the_table_says_and_names_the_rest() {
                 unknown: fail\nunknown_for: 5\nverbose: true\nlog_format: json\n\
                 stats_interval: 3\npoller_enabled: false\npoll_interval: 7\nmax_dead_jobs: 5\ndead_timeout: 60\n\
                  cores: 1\nredis_url: redis://h\ndialect: sidekiq\nsidekiq_metrics: 7\nprivate_redis: true\nignore_bad_cron: true\nenvironment: staging\ntag: v3\n\
-                web: 9394\nweb_auth: /w\nweb_open: true\nweb_read_only: true\n";
+                web: 9394\nweb_auth: /w\nweb_prefix: /jobs\nweb_open: true\nweb_read_only: true\n";
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
     let mut flags = Raw::default();

@@ -72,6 +72,9 @@ pub const WEB_TOKEN_CHARS_MIN: usize = 16;
 /// Names and passwords that were found right and are not hashed again: a hash takes some 50 ms of the server's thread.
 pub const WEB_KNOWN_USERS_MAX: usize = 64;
 
+/// Longest path under which a proxy passes requests on, in bytes.
+pub const WEB_PREFIX_BYTES_MAX: usize = 200;
+
 /// How long after a wrong password no unknown one is looked at: guessing may not take the server's time, nor go fast.
 pub const WEB_GUESS_PAUSE: Duration = Duration::from_secs(1);
 

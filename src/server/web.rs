@@ -47,6 +47,7 @@ pub(super) struct Web {
     socket: TcpListener,
     address: SocketAddr,
     access: Access,
+    prefix: String,
 }
 
 /// The executor, until it is ended.
@@ -71,7 +72,8 @@ impl Web {
         let access = if config.web_read_only { access.read_only() } else { access };
         let socket = listen(address).map_err(|cause| WebError::Bind { address, cause })?;
         let address = socket.local_addr()?;
-        Ok(Some(Self { socket, address, access }))
+        let prefix = config.web_prefix.clone().unwrap_or_default();
+        Ok(Some(Self { socket, address, access, prefix }))
     }
 
     /// Starts to serve what this process runs.
@@ -101,6 +103,7 @@ impl Web {
     ) -> Shown {
         Shown {
             access: self.access.clone(),
+            prefix: self.prefix.clone(),
             is_loopback: self.address.ip().is_loopback(),
             url: url.clone(),
             keys: spelling.keys,

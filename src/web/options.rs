@@ -24,6 +24,8 @@ pub(crate) struct WebOptions {
 pub(crate) struct Shown {
     /// Who may read.
     pub(crate) access: Access,
+    /// The path under which a proxy passes requests on; empty: none.
+    pub(crate) prefix: String,
     /// Whether it listens on loopback alone, where a browser may be tricked into asking.
     pub(crate) is_loopback: bool,
     /// Where Redis is, for the fleet.

@@ -41,10 +41,38 @@ With a browser this address shows pages of queues, processes and jobs.
 
 /// Answers one request. Never fails: what goes wrong is an answer, too.
 pub(super) async fn answer(state: &State, request: Request<Incoming>) -> Response<Body> {
+    let request = match without(&state.prefix, request) {
+        Ok(request) => request,
+        Err(elsewhere) => return (*elsewhere).map(Body::Left),
+    };
     if request.method() == Method::GET && request.uri().path() == "/live" {
         return live(state, &request);
     }
     whole(state, request).await.map(Body::Left)
+}
+
+/// The request without the path under which a proxy passes it on; what is not under it stays as it is, so that others may
+/// ask without the proxy. The path alone is answered by where its pages are, for their addresses are relative.
+fn without<B>(prefix: &str, mut request: Request<B>) -> Result<Request<B>, Box<Answer>> {
+    let Some(rest) = request.uri().path().strip_prefix(prefix).filter(|_| !prefix.is_empty()) else {
+        return Ok(request);
+    };
+    if rest.is_empty() {
+        let mut answer = text(StatusCode::PERMANENT_REDIRECT, "the pages are behind a slash\n");
+        if let Ok(to) = HeaderValue::from_str(&format!("{prefix}/")) {
+            answer.headers_mut().insert(header::LOCATION, to);
+        }
+        return Err(Box::new(last(answer)));
+    }
+    let inside = match request.uri().query() {
+        _ if !rest.starts_with('/') => return Ok(request),
+        Some(query) => format!("{rest}?{query}"),
+        None => rest.to_owned(),
+    };
+    if let Ok(inside) = inside.parse() {
+        *request.uri_mut() = inside;
+    }
+    Ok(request)
 }
 
 /// What changes on open pages, as events.

@@ -21,6 +21,8 @@ use crate::time::unix_now;
 pub(super) struct State {
     // Fixed.
     pub(super) access: Access,
+    /// See [`Shown::prefix`].
+    pub(super) prefix: String,
     pub(super) is_loopback: bool,
     pub(super) about: About,
     pub(super) worker: Option<Worker>,
@@ -55,8 +57,19 @@ pub(super) struct Worker {
 impl State {
     /// Begins to listen to the shards.
     pub(super) fn start(shown: Shown) -> Rc<Self> {
-        let Shown { access, is_loopback, url, keys, schema, client_name, version, program, tag, worker } =
-            shown;
+        let Shown {
+            access,
+            prefix,
+            is_loopback,
+            url,
+            keys,
+            schema,
+            client_name,
+            version,
+            program,
+            tag,
+            worker,
+        } = shown;
         let worker = worker.map(|WorkerSide { shards, slots, control, counts }| Worker {
             counts: Counts::start(counts),
             shards,
@@ -65,6 +78,7 @@ impl State {
         });
         let state = Rc::new(Self {
             access,
+            prefix,
             is_loopback,
             about: About { version, program, tag, started_at: unix_now() },
             worker,

@@ -282,6 +282,15 @@ pub const OPTIONS: &[OptionSpec] = &[
         ..BASE
     },
     OptionSpec {
+        id: OptionId::WebPrefix,
+        key: "web_prefix",
+        flag: Some("web-prefix"),
+        value_name: "PATH",
+        allowed: Allowed::Text("a path such as /jobs, of letters, digits and -._~"),
+        help: "Path under which a proxy passes requests on to it, unless the proxy takes the path off: /jobs",
+        ..BASE
+    },
+    OptionSpec {
         id: OptionId::WebReadOnly,
         key: "web_read_only",
         flag: Some("web-read-only"),

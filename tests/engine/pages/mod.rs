@@ -8,6 +8,7 @@ mod hostile;
 mod live;
 mod past;
 mod periodic;
+mod prefix;
 
 use std::path::Path;
 
