@@ -111,8 +111,8 @@ pub struct Config {
     pub web: Option<SocketAddr>,
     /// The file of those who may read them.
     pub web_auth: Option<PathBuf>,
-    /// The path under which a proxy passes requests on, with a slash before it and none behind; `None`: it takes the path off,
-    /// or there is no proxy.
+    /// The path under which a proxy passes requests on, with a slash before it and none behind; `None`: it takes the
+    /// path off, or there is no proxy.
     pub web_prefix: Option<String>,
     /// Whether everybody may, on an address that is not loopback.
     pub web_open: bool,

@@ -105,6 +105,21 @@ pub struct OptionSpec {
     pub change: Change,
 }
 
+/// What rows leave out.
+const BASE: OptionSpec = OptionSpec {
+    id: OptionId::Unused,
+    key: "",
+    gem_key: None,
+    flag: None,
+    short: None,
+    variable: None,
+    value_name: "VALUE",
+    default: DefaultValue::Nothing,
+    allowed: Allowed::Text("anything"),
+    help: "Accepted for the sake of the jiggler gem's files; not used by jiggler-uring",
+    change: Change::Restart,
+};
+
 impl OptionSpec {
     /// The row of an option. `Unused` has many rows and is never requested.
     #[must_use]

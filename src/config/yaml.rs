@@ -473,7 +473,7 @@ staging:
             format!("mode: {long}"),
         ] {
             let error = parse(&text).unwrap_err().to_string();
-            assert!(error.len() < 700 && error.contains("xxx…"), "{error}");
+            assert!(error.len() < 800 && error.contains("xxx…"), "{error}");
         }
     }
 

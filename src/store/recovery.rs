@@ -86,8 +86,8 @@ pub fn read_reaped(reply: &Reply) -> Result<Reaped, Error> {
 }
 
 /// Appends the move of up to `count` suspects, and none after [`HAND_BACK_BYTES_MAX`], of a dead shard to the right end of
-/// their queue, unless a suspect that was put back earlier still waits there, or one was less than `pause` ago, by whomever.
-/// [`read_freed`] reads the reply. Atomic.
+/// their queue, unless a suspect that was put back earlier still waits there, or one was less than `pause` ago, by any
+/// process. [`read_freed`] reads the reply. Atomic.
 pub fn free_suspects(
     scripts: &Scripts,
     queue: &QueueKeys,

@@ -1,27 +1,13 @@
 //! The rows of the table of options.
 
 use super::{
-    Allowed, BALANCE_WORDS, Change, DIALECT_WORDS, DefaultValue, LOG_FORMAT_WORDS, METRICS_WORDS, MODE_WORDS,
-    OptionId, OptionSpec, UNKNOWN_WORDS,
+    Allowed, BALANCE_WORDS, BASE, Change, DIALECT_WORDS, DefaultValue, LOG_FORMAT_WORDS, METRICS_WORDS,
+    MODE_WORDS, OptionId, OptionSpec, UNKNOWN_WORDS,
 };
 use crate::limits::{
     CONCURRENCY_MAX, CORES_MAX, DEAD_JOBS_CONFIGURED_MAX, DEAD_JOBS_MAX, DEAD_TIMEOUT, DEAD_TIMEOUT_MAX,
     POLL_INTERVAL, POLL_INTERVAL_MAX, RETRIES_MAX, STATS_INTERVAL, STATS_INTERVAL_MAX, STOP_TIMEOUT,
     STOP_TIMEOUT_MAX, UNKNOWN_FOR, UNKNOWN_FOR_MAX,
-};
-
-const BASE: OptionSpec = OptionSpec {
-    id: OptionId::Unused,
-    key: "",
-    gem_key: None,
-    flag: None,
-    short: None,
-    variable: None,
-    value_name: "VALUE",
-    default: DefaultValue::Nothing,
-    allowed: Allowed::Text("anything"),
-    help: "Accepted for the sake of the jiggler gem's files; not used by jiggler-uring",
-    change: Change::Restart,
 };
 
 /// A key of the gem that is accepted and has no effect.

@@ -1,6 +1,6 @@
 -- Put suspects of a dead shard back into their queue, unless one that was put back earlier still waits there to be taken:
 -- where nobody takes them they would gather, and run side by side again once a worker comes. Nor does one follow another of
--- the same queue at once, whoever puts it back and whichever process held it: each reaper of a fleet frees some.
+-- the same queue at once, whichever process puts it back or held it: each reaper of a fleet frees some.
 --
 -- KEYS  1 queue list   2 suspects list ('<index>:s')   3 until when no other suspect of the queue is put back: Unix
 --         milliseconds

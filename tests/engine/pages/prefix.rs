@@ -21,7 +21,8 @@ enum Path {
     TakenOff,
 }
 
-/// A proxy that knows nothing but what is below [`AT`], and names the server behind it as the host, as they do by themselves.
+/// A proxy that knows nothing but what is below [`AT`], and names the server behind it as the host, as proxies do
+/// unless they are told otherwise.
 fn proxy(server: SocketAddr, path: Path) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -138,7 +139,7 @@ fn every_link_form_event_and_redirect_stays_under_the_path_of_a_proxy() {
             assert!(read > 0, "the stream has ended: {events}");
             events.push_str(std::str::from_utf8(&some[..read]).unwrap());
         }
-        // Whoever comes without the proxy needs no path.
+        // A request that comes without the proxy needs no path.
         assert_eq!(web.get("/health/live").status, 200);
     }
 }

@@ -126,8 +126,9 @@ impl Lab {
         self.caller.call(&requests).unwrap()
     }
 
-    /// All keys except the prelude's, and those that hold nothing but a time. Scores are left out, because they are times; batches are one list, whatever
-    /// their numbers. A batch list that its index does not name is a stray: no reaper would find it.
+    /// All keys except the prelude's, and those that hold nothing but a time. Scores are left out, because they are
+    /// times; batches are one list, whatever their numbers. A batch list that its index does not name is a stray: no
+    /// reaper would find it.
     fn state(&mut self) -> State {
         let mut state = State::new();
         let mut names = self.strings(&["KEYS", "*"]);
