@@ -234,6 +234,11 @@ fn a_killed_worker_is_dead_and_no_ruby_server() {
     assert!(said.contains("dead: silent for 3") && !said.contains("ruby"), "{said}");
     let (said, _) = told(&redis, &["summary", "--json"]);
     assert_eq!(json(&said)["processes"][&key]["health"]["ok"], false, "{said}");
+    // The kernel closes the sockets of a killed process when its ring is done, and until then its move takes the next job.
+    wait_until("redis has noticed", || {
+        String::from_utf8_lossy(redis.run(&["INFO", "clients"]).as_bulk().unwrap())
+            .contains("blocked_clients:0")
+    });
     redis.push("mails", &[r#"{"name":"Noop"}"#]);
     let (said, _) = told(&redis, &["queues", "--json"]);
     assert_eq!(json(&said)["queues"][0]["processes"], 0, "{said}");
