@@ -194,15 +194,12 @@ async fn roll_grain(
     conn: &mut Connection,
     keys: Keyspace,
     grain: Grain,
-    (first, last): (u64, u64),
+    span: (u64, u64),
     now: u64,
 ) -> Result<bool, Error> {
     let mut requests = Requests::new();
-    let units: Vec<u64> = (first..=last).collect();
-    history::ask_kept(keys, grain, &units, &mut requests);
-    let replies = call(conn, &requests).await?;
-    let absent = units.iter().zip(&replies).filter(|(_, reply)| !history::is_kept(reply));
-    let absent: Vec<u64> = absent.map(|(unit, _)| *unit).collect();
+    history::ask_kept(keys, grain, span, &mut requests);
+    let absent = history::absent(span, &call(conn, &requests).await?)?;
     for unit in absent.iter().rev().take(HISTORY_ROLLED_MAX) {
         let mut reading = Reading::new(keys, grain, *unit, *unit, now);
         loop {

@@ -4,7 +4,7 @@
 //! 32 are a hash. An hour is put together from its minutes once it is over, a day from its hours, by whichever process
 //! comes first; doing so twice changes nothing. All of them expire.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::limits::{
     HISTORY_CLOSED_AFTER, HISTORY_DAYS_KEPT, HISTORY_HOURS_KEPT, HISTORY_LISTS_PER_CALL,
@@ -44,18 +44,27 @@ fn unit_key(keys: Keyspace, grain: Grain, unit: u64) -> String {
     if grain == Grain::Day { keys.history_days(unit) } else { keys.history_hours(unit / 24) }
 }
 
-/// Appends the question which of these units are kept.
-pub fn ask_kept(keys: Keyspace, grain: Grain, units: &[u64], requests: &mut Requests) {
-    for unit in units {
-        let key = unit_key(keys, grain, *unit);
-        requests.command(&[b"HGET", key.as_bytes(), unit.to_string().as_bytes()]);
-    }
+/// Appends the question which units from `first` to `last` are kept: one for each key that holds some of them, which are
+/// a handful. Their answers are for [`absent`].
+pub fn ask_kept(keys: Keyspace, grain: Grain, (first, last): (u64, u64), requests: &mut Requests) {
+    let mut names: Vec<String> = (first..=last).map(|unit| unit_key(keys, grain, unit)).collect();
+    names.dedup();
+    // Of our own making, so it has no more fields than units: 24 or 32.
+    names.iter().for_each(|key| requests.command(&[b"HKEYS", key.as_bytes()]));
 }
 
-/// Reads an answer to [`ask_kept`].
-#[must_use]
-pub fn is_kept(reply: &Reply) -> bool {
-    reply.as_nil_or_bulk().is_ok_and(|kept| kept.is_some())
+/// Reads the answers to [`ask_kept`]: which of these units are not kept yet, the first one first.
+///
+/// # Errors
+/// One of them is an error or of another type.
+pub fn absent((first, last): (u64, u64), replies: &[Reply]) -> Result<Vec<u64>, Error> {
+    let mut kept = BTreeSet::new();
+    for reply in replies {
+        for field in reply.as_array()? {
+            kept.extend(std::str::from_utf8(field.as_bulk()?).ok().and_then(|unit| unit.parse::<u64>().ok()));
+        }
+    }
+    Ok((first..=last).filter(|unit| !kept.contains(unit)).collect())
 }
 
 /// Appends the question how many jobs wait in each of these queues. An integer for each.

@@ -12,6 +12,9 @@ const SPAN: Duration = Duration::from_secs(5);
 /// times a second sends twice as much. The average is for loadgen to measure.
 const COMMANDS_MAX: u64 = 25;
 
+/// How much of a processor it may take in that time.
+const CPU_SECONDS_MAX: f64 = 0.2;
+
 /// Far below the time for which a waiting connection blocks.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
@@ -20,20 +23,34 @@ fn wait_for_poller(redis: &Redis) {
     wait_until("the poller leads", || redis.text("jiggler:uring:poller").is_some());
 }
 
+/// Holds the worker to what it may cost. What is done once after a start and once an hour (hours of the history are put
+/// together) may fall into the time that is measured: of two times in a row one has to be within the bounds.
+fn assert_idle(redis: &Redis, worker: &Worker) {
+    let measure = || {
+        let measured = || (redis.info("stats", "total_commands_processed"), worker.cpu_seconds());
+        let before = measured();
+        measure_over(SPAN);
+        let after = measured();
+        // One of them is the query itself.
+        (after.0 - before.0 - 1, after.1 - before.1)
+    };
+    let is_idle = |(commands, seconds): &(u64, f64)| *commands < COMMANDS_MAX && *seconds < CPU_SECONDS_MAX;
+    let first = measure();
+    if !is_idle(&first) {
+        let second = measure();
+        assert!(
+            is_idle(&second),
+            "commands and seconds of processor time in {SPAN:?}: {first:?}, {second:?}"
+        );
+    }
+}
+
 fn check_idle(queues: &str, waiters: usize, mode: &str) {
     let redis = Redis::start();
     let mut worker = Worker::start(&redis, &["--cores", "2", "-q", queues, "--mode", mode]);
     wait_until("both shards wait", || redis.waiting() == waiters);
     wait_for_poller(&redis);
-    let commands = || redis.info("stats", "total_commands_processed");
-    let before = (commands(), worker.cpu_seconds());
-    measure_over(SPAN);
-    let after = (commands(), worker.cpu_seconds());
-    // One of them is the query itself.
-    let sent = after.0 - before.0 - 1;
-    assert!(sent < COMMANDS_MAX, "{sent} commands in {SPAN:?}");
-    let used = after.1 - before.1;
-    assert!(used < 0.2, "{used} s of processor time in {SPAN:?}");
+    assert_idle(&redis, &worker);
     let last = queues.rsplit(',').next().unwrap();
     redis.push(last, &[r#"{"name":"Noop"}"#]);
     wait_within(AT_ONCE, "the job runs", || (redis.processed() == 1).then_some(()));
@@ -64,12 +81,7 @@ fn a_worker_whose_slots_are_all_taken_neither_polls_nor_spins() {
     let worker = Worker::start(&redis, &["-c", "3"]);
     wait_until("three run and none waits", || redis.queue("default").len() == 17 && redis.waiting() == 0);
     wait_for_poller(&redis);
-    let commands = || redis.info("stats", "total_commands_processed");
-    let before = (commands(), worker.cpu_seconds());
-    measure_over(SPAN);
-    let after = (commands(), worker.cpu_seconds());
-    assert!(after.0 - before.0 - 1 < COMMANDS_MAX, "{} commands in {SPAN:?}", after.0 - before.0);
-    assert!(after.1 - before.1 < 0.2, "{} s of processor time in {SPAN:?}", after.1 - before.1);
+    assert_idle(&redis, &worker);
 }
 
 #[test]
@@ -81,11 +93,6 @@ fn a_quiet_worker_neither_polls_nor_spins() {
     worker.signal("TSTP");
     wait_until("none waits", || !worker.lines("quiet").is_empty() && redis.waiting() == 0);
     redis.push("default", &[r#"{"name":"Noop"}"#; 100]);
-    let commands = || redis.info("stats", "total_commands_processed");
-    let before = (commands(), worker.cpu_seconds());
-    measure_over(SPAN);
-    let after = (commands(), worker.cpu_seconds());
-    assert!(after.0 - before.0 - 1 < COMMANDS_MAX, "{} commands in {SPAN:?}", after.0 - before.0);
-    assert!(after.1 - before.1 < 0.2, "{} s of processor time in {SPAN:?}", after.1 - before.1);
+    assert_idle(&redis, &worker);
     assert_eq!(redis.queue("default").len(), 100);
 }

@@ -147,3 +147,18 @@ fn a_day_of_a_busy_class_costs_what_is_documented() {
     assert!(a_day <= 30_000, "{a_day} bytes a day");
     assert!(a_year <= 22_000, "{a_year} bytes a year");
 }
+
+#[test]
+fn one_question_a_key_tells_which_units_are_not_put_together_yet() {
+    let redis = OwnRedis::start();
+    let last = TODAY * 24 + 5;
+    let span = (last - 71, last);
+    for hour in [last - 72, last - 71, last - 30, last] {
+        send(&redis, |requests| keep(JIGGLER, Grain::Hour, hour, &slice(1, 0), requests));
+    }
+    let mut requests = Requests::new();
+    ask_kept(JIGGLER, Grain::Hour, span, &mut requests);
+    assert_eq!(requests.len_commands(), 4);
+    let expected = (span.0 + 1..last).filter(|hour| *hour != last - 30).collect::<Vec<_>>();
+    assert_eq!(absent(span, &redis.connect().call(&requests).unwrap()).unwrap(), expected);
+}
