@@ -15,6 +15,7 @@ pub mod io;
 mod operate;
 mod outage;
 mod put_back;
+mod queues;
 mod redis;
 mod register;
 mod ruby;
@@ -34,6 +35,7 @@ pub use held::*;
 pub use operate::*;
 pub use outage::*;
 pub use put_back::*;
+pub use queues::*;
 pub use redis::*;
 pub use register::*;
 pub use ruby::*;
@@ -67,9 +69,6 @@ pub const ERROR_MESSAGE_CHARS_MAX: usize = 10_000;
 
 /// Longest queue name in bytes: names are part of keys, of the heartbeat key and of log lines.
 pub const QUEUE_NAME_BYTES_MAX: usize = 128;
-
-/// Most queues one process may serve: each shard keeps one blocking connection per queue while it is idle.
-pub const QUEUES_MAX: usize = 64;
 
 /// Most retries a job may ask for. The delay of retry n is n⁴ + 15 s: number 1,000 would wait 31,700 years.
 pub const RETRIES_MAX: u32 = 1_000;
@@ -225,7 +224,8 @@ pub const UNBLOCK_TRIES_MAX: usize = 50;
 /// Pause between two of these attempts.
 pub const UNBLOCK_PAUSE: Duration = Duration::from_millis(1);
 
-/// Messages between control and one shard that may be waiting: a handful in a process's life, and cancellations.
+/// Messages between control and one shard that may be waiting: a handful in a process's life, cancellations, and which
+/// queues have jobs.
 pub const MESH_MESSAGES_MAX: usize = 32;
 
 /// How often control and shards check whether the other has connected while the process starts.

@@ -45,6 +45,9 @@ pub(crate) enum ToShard {
     Paused(Arc<PausedNow>),
     /// From now on each queue of the core has at most this many slots, in their order. At most one a second.
     Caps(Arc<[usize]>),
+    /// These queues, by their number, have jobs as far as control knows. At most
+    /// [`BELL_UNHEARD_MAX`](crate::limits::BELL_UNHEARD_MAX) of these wait.
+    HaveJobs(Arc<[usize]>),
     /// Which jobs run? Answered by [`ToControl::Running`]; one question at a time, so that phases always find room.
     NameJobs,
     /// What has been counted so far? Answered by [`ToControl::Counted`]; one question at a time.
@@ -76,6 +79,8 @@ pub(crate) enum ToControl {
         /// The jobs.
         jobs: Vec<RunningJob>,
     },
+    /// The shard waits for jobs, which its counters say too: this wakes control.
+    Waits,
     /// What a shard has counted since it started: when it is asked, and before it ends.
     Counted {
         /// Which one.

@@ -69,6 +69,10 @@ pub(crate) struct ShardStats {
     pub held_back: Counter,
     /// Cancellations sent by control that the shard has received.
     pub cancels_heard: Counter,
+    /// 1 while it has slots for jobs and knows of none; always 0 where it waits in Redis itself.
+    pub waits: Counter,
+    /// Messages about queues that have jobs, which it has received.
+    pub jobs_heard: Counter,
     /// Jobs of unknown names that it has left to others.
     pub left: LeftJobs,
     /// The job being polled now.

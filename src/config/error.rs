@@ -4,6 +4,7 @@
 
 use std::{fmt, io, path::PathBuf};
 
+use crate::limits::CLUSTER_QUEUES_MAX;
 use crate::limits::{CONFIG_DEPTH_MAX, CONFIG_FILE_BYTES_MAX};
 
 /// Where a value was given.
@@ -54,6 +55,15 @@ pub enum Error {
         "balance: queues of a Redis Cluster are served by priority, not by weight; give strict, even or adaptive"
     )]
     WeightedInCluster,
+    /// More queues than a process serves in a Redis Cluster.
+    #[error(
+        "{count} queues are too many for one process in a Redis Cluster, where each core has connections for each of them: at \
+         most {CLUSTER_QUEUES_MAX}; start more processes that serve fewer"
+    )]
+    QueuesInCluster {
+        /// How many were named.
+        count: usize,
+    },
     /// Periodic jobs of the file are refused.
     #[error("{reasons}; fix them, or start without them by --ignore-bad-cron")]
     BadCron {

@@ -36,7 +36,7 @@ pub use crate::runner::spec::{Language, Program, RunnerSpec};
 
 use options::{Change, OptionId};
 
-use crate::limits::CONCURRENCY_PER_CORE;
+use crate::limits::{CLUSTER_QUEUES_MAX, CONCURRENCY_PER_CORE};
 use crate::resp::RedisUrl;
 use crate::runner::spec::threads_of_all;
 use crate::wire::Dialect;
@@ -157,6 +157,10 @@ impl Config {
         let is_cluster = config.redis_url.as_ref().is_some_and(|given| given.url.is_cluster());
         if is_cluster && config.balance == Balance::Weighted {
             return Err(Error::WeightedInCluster);
+        }
+        let count = config.queues.as_slice().len();
+        if is_cluster && count > CLUSTER_QUEUES_MAX {
+            return Err(Error::QueuesInCluster { count });
         }
         slots::check(&config.slots, config.balance, &config.queues)?;
         Ok(config)

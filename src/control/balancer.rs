@@ -19,7 +19,7 @@ use crate::limits::{BALANCE_INTERVAL, BALANCE_STEP};
 use crate::mesh::ToShard;
 use crate::net::Error;
 use crate::resp::{Reply, Requests};
-use crate::store::{history, slots};
+use crate::store::{lengths, slots};
 use crate::wire::figures::QueueSlots;
 use crate::wire::slots::SlotsNews;
 
@@ -140,12 +140,12 @@ impl Balancing {
             let keys = self.control.options.keys;
             let replies = link
                 .replies(|_, requests| {
-                    history::ask_depths(keys, names(), requests);
+                    lengths::ask(keys, names(), requests);
                     self.tell(news.as_ref(), requests);
                 })
                 .await?;
             for (queue, reply) in served.iter().zip(&replies) {
-                lengths[*queue] = history::depth(reply);
+                lengths[*queue] = lengths::read(reply);
             }
             self.links[duty] = Some(link);
             if let Some(news) = news.take() {

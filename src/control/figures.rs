@@ -138,7 +138,11 @@ impl Ages {
         Self {
             turned: stats.turned_at.age(),
             outage: stats.outage_since.age(),
-            answered: stats.answered_at.age(),
+            // One that waits for control asks nothing.
+            answered: stats
+                .answered_at
+                .age()
+                .map(|age| if stats.waits.get() == 1 { Duration::ZERO } else { age }),
         }
     }
 

@@ -5,6 +5,7 @@
 //! signals ────► steering ──► phase ──► every shard        every shard ──► Ended ──► farewell, exit
 //! channels ───► listener ──► steering, and every shard (cancellations)
 //!                        └──► paused ──► every shard
+//! changes ────► bell ──► the shards that are to fetch, where there are many queues
 //!               upkeep: lease every 5 s, heartbeat and figures every stats_interval
 //!                 └──► reaper: jobs of processes whose lease has ended ──► poison
 //!               poller: due jobs of the retry and scheduled sets  ┐ one process of the fleet
@@ -43,6 +44,7 @@ mod steering;
 mod upkeep;
 // What it does for running jobs.
 mod balancer;
+mod bell;
 mod listener;
 mod paused;
 mod stalls;

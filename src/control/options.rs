@@ -41,6 +41,8 @@ pub(crate) struct ControlOptions {
     pub(crate) settings: Settings,
     /// How often to look for the lists of dead Ruby servers.
     pub(crate) ruby_lists: RubyListTimes,
+    /// The queues, in the order in which the shards have them, if these are told which have jobs; else none.
+    pub(crate) told: Vec<String>,
     /// How slots are given to queues, if they are.
     pub(crate) balance: Option<BalanceOptions>,
     /// Queues whose due jobs have a pace.

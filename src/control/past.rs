@@ -20,6 +20,7 @@ use crate::net::{Connection, Error};
 use crate::resp::{RedisErrorKind, Reply, Requests};
 use crate::stats::ShardRow;
 use crate::store::history::{self, Reading, is_closed};
+use crate::store::lengths;
 use crate::timeout::within;
 use crate::wire::Keyspace;
 use crate::wire::history::{Grain, Slice, Tallied, Writer};
@@ -183,9 +184,9 @@ async fn open(control: &Control) -> Result<(Connection, Vec<(Box<str>, u64)>), E
         return Ok((conn, Vec::new()));
     }
     let mut requests = Requests::new();
-    history::ask_depths(control.options.keys, queues.iter().map(|name| &**name), &mut requests);
+    lengths::ask(control.options.keys, queues.iter().map(|name| &**name), &mut requests);
     let replies = conn.call(&requests).await?;
-    let depths = queues.iter().cloned().zip(replies.iter().map(history::depth)).collect();
+    let depths = queues.iter().cloned().zip(replies.iter().map(lengths::read)).collect();
     Ok((conn, depths))
 }
 

@@ -9,8 +9,8 @@ use super::settings::Reload;
 use super::shards::Shards;
 use super::state::Control;
 use super::{
-    balancer, declare, health, listener, notify, past, paused, poller, reaper, ruby_lists, stalls, steering,
-    upkeep,
+    balancer, bell, declare, health, listener, notify, past, paused, poller, reaper, ruby_lists, stalls,
+    steering, upkeep,
 };
 use crate::limits::{FAREWELL_LIMIT, HISTORY_LAST_CALL_MAX};
 use crate::mesh::{ControlEnd, Ending};
@@ -78,6 +78,8 @@ struct Actors {
     pauses: Actor,
     /// Under a balance that gives slots to queues.
     balancing: Option<Actor>,
+    /// Where the shards are told which queues have jobs.
+    bell: Option<Actor>,
     stalls: Actor,
     ruby_lists: Actor,
     /// One for each realm.
@@ -105,6 +107,7 @@ impl Actors {
             listener: listener::spawn(control),
             pauses: paused::spawn(pauses),
             balancing: balancing.map(balancer::spawn),
+            bell: bell::spawn(control),
             stalls: stalls::spawn(control),
             ruby_lists: ruby_lists::spawn(control),
             pollers: duties().map(|duty| poller::spawn(control, duty)).collect(),
@@ -132,6 +135,9 @@ impl Actors {
         self.pauses.stop().await;
         if let Some(balancing) = self.balancing {
             balancing.stop().await;
+        }
+        if let Some(bell) = self.bell {
+            bell.stop().await;
         }
         self.stalls.stop().await;
         // Not before the shards: their jobs are ours while the lease exists. The farewell removes the heartbeat, and the

@@ -29,6 +29,8 @@ pub(super) struct Shards {
     answered: Event,
     /// One for each shard.
     counted: Vec<Counted>,
+    /// Raised when a shard begins to wait for jobs.
+    waits: Event,
     /// Raised with each answer about that, for each reader.
     told: [Event; CountsFor::COUNT],
 }
@@ -84,12 +86,18 @@ impl Shards {
             endings: RefCell::default(),
             ended: Event::default(),
             answered: Event::default(),
+            waits: Event::default(),
             told: Default::default(),
         });
         for (shard, report) in reports.into_iter().enumerate() {
             glommio::spawn_local(listen(Rc::clone(&shards), shard, report)).detach();
         }
         shards
+    }
+
+    /// Raised when a shard begins to wait for jobs. One task may wait for it.
+    pub(super) fn waits(&self) -> &Event {
+        &self.waits
     }
 
     /// How many there are, whether they have ended or not.
@@ -222,6 +230,7 @@ async fn listen(shards: Rc<Shards>, number: usize, reports: ConnectedReceiver<To
                     shards.told.iter().for_each(Event::raise);
                 }
             }
+            Some(ToControl::Waits) => shards.waits.raise(),
             Some(ToControl::Ended { shard, how }) => return shards.note((shard, how)),
             // Its executor is gone without a word: its thread panicked outside any job.
             None => return shards.note((number, Ending::LeftBehind { jobs: 0 })),

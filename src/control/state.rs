@@ -70,6 +70,8 @@ pub(super) struct Control {
     watched_until: Cell<Option<Instant>>,
     /// Ends the connection that hears cancellations.
     listening: RefCell<Option<Stopper>>,
+    /// Ends the connection that hears of changed queues.
+    ringing: RefCell<Option<Stopper>>,
     /// Wakes what keeps the history when the shards have ended.
     pub(super) past_wakes: Event,
     /// Wakes the upkeep of the heartbeat, when no duty owns it, on a new phase, new settings, or the end of the shards.
@@ -101,6 +103,7 @@ impl Control {
             expiring: Cell::default(),
             watched_until: Cell::new(None),
             listening: RefCell::default(),
+            ringing: RefCell::default(),
             past_wakes: Event::default(),
             changed: Event::default(),
         }
@@ -358,6 +361,11 @@ impl Control {
         self.listening.replace(Some(stopper));
     }
 
+    /// Notes how to end the connection that hears of changed queues.
+    pub(super) fn note_ringing(&self, stopper: Stopper) {
+        self.ringing.replace(Some(stopper));
+    }
+
     /// Upkeep's connection is lost: that of a duty, or of the heartbeat alone. The other connections to that server may be
     /// lost too, so they are reopened.
     pub(super) fn lose_connections(&self, duty: Option<usize>) {
@@ -365,6 +373,9 @@ impl Control {
             duty.losses.set(duty.losses.get() + 1);
         }
         self.listen_anew();
+        if let Some(stopper) = self.ringing.take() {
+            stopper.stop();
+        }
     }
 
     /// The connection that listens is reopened.

@@ -314,6 +314,20 @@ impl Connection {
         Ok(self.pipeline.take_pushes())
     }
 
+    /// From now on what is pushed is kept for [`pushed`](Self::pushed).
+    pub fn keep_pushes(&mut self) {
+        self.pipeline.keep_pushes();
+    }
+
+    /// What was pushed since the last call, and how many pushes that were: more, if not all could be kept. As
+    /// [`pushes`](Self::pushes) in all else.
+    ///
+    /// # Errors
+    /// As [`pushes`](Self::pushes).
+    pub fn pushed(&mut self) -> Result<(usize, Vec<Reply>), Error> {
+        Ok((self.pushes()?, self.pipeline.take_pushed()))
+    }
+
     /// A handle that ends this connection from another task of the same executor, if it is still alive.
     pub fn stopper(&self) -> Stopper {
         Stopper::new(&self.socket)

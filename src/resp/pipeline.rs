@@ -2,8 +2,8 @@
 //! come.
 //!
 //! Replies come in the order of the commands, so counting is all the matching needed. Pushes of RESP3 come between
-//! them and are counted separately; their content is dropped, because whatever waits for pushes checks for itself
-//! anyway. Not responsible for what to do when the connection fails: the owner of the socket drops the pipeline with
+//! them and are counted separately; their content is dropped unless it is [asked for](Pipeline::keep_pushes), because most
+//! of what waits for pushes checks for itself anyway. Not responsible for what to do when the connection fails: the owner of the socket drops the pipeline with
 //! it, and everything that was waiting.
 
 use std::fmt;
@@ -14,7 +14,7 @@ use super::{
     error::Error,
     reply::Reply,
 };
-use crate::limits::{PIPELINE_COMMANDS_MAX, REQUEST_BUFFER_KEEP_BYTES};
+use crate::limits::{PIPELINE_COMMANDS_MAX, PUSHES_KEPT_MAX, REQUEST_BUFFER_KEEP_BYTES};
 
 /// Commands going out and replies coming in, over one connection.
 #[derive(Default)]
@@ -26,6 +26,8 @@ pub struct Pipeline {
     pending: usize,
     /// Pushes that arrived and were not yet counted.
     pushes: usize,
+    /// Their content, if it is asked for.
+    kept: Option<Vec<Reply>>,
     decoder: Decoder,
 }
 
@@ -83,6 +85,17 @@ impl Pipeline {
         std::mem::take(&mut self.pushes)
     }
 
+    /// From now on the content of pushes is kept, for [`take_pushed`](Self::take_pushed).
+    pub fn keep_pushes(&mut self) {
+        self.kept = Some(Vec::new());
+    }
+
+    /// The pushes since the last call, the oldest first. Of more than [`PUSHES_KEPT_MAX`] the newest are missing, which
+    /// [`take_pushes`](Self::take_pushes) shows.
+    pub fn take_pushed(&mut self) -> Vec<Reply> {
+        self.kept.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// The next reply; `None` if more bytes are needed. It belongs to the oldest command that has none yet. Pushes
     /// before it are skipped, even while no command is waiting.
     ///
@@ -95,12 +108,20 @@ impl Pipeline {
         }
         loop {
             let reply = self.decoder.next_reply()?;
-            if reply.as_ref().is_some_and(Reply::is_push) {
-                self.pushes = self.pushes.saturating_add(1);
-                continue;
+            match reply {
+                Some(push) if push.is_push() => self.pushed(push),
+                reply => {
+                    self.pending -= usize::from(reply.is_some());
+                    return Ok(reply);
+                }
             }
-            self.pending -= usize::from(reply.is_some());
-            return Ok(reply);
+        }
+    }
+
+    fn pushed(&mut self, push: Reply) {
+        self.pushes = self.pushes.saturating_add(1);
+        if let Some(kept) = self.kept.as_mut().filter(|kept| kept.len() < PUSHES_KEPT_MAX) {
+            kept.push(push);
         }
     }
 
@@ -112,7 +133,7 @@ impl Pipeline {
             if !reply.is_push() {
                 return Err(Error::Unrequested);
             }
-            self.pushes = self.pushes.saturating_add(1);
+            self.pushed(reply);
         }
         Ok(None)
     }
@@ -195,6 +216,29 @@ mod tests {
         assert_eq!((pipeline.next_reply().unwrap(), pipeline.take_pushes()), (None, 1));
         pipeline.feed(b"+PONG\r\n");
         assert!(matches!(pipeline.next_reply(), Err(Error::Unrequested)));
+    }
+
+    #[test]
+    fn what_is_pushed_is_kept_up_to_a_bound_if_it_is_asked_for() {
+        let mut pipeline = Pipeline::default();
+        pipeline.speak_resp3();
+        pipeline.feed(PUSH);
+        assert_eq!(pipeline.next_reply().unwrap(), None);
+        assert!(pipeline.take_pushed().is_empty());
+        pipeline.keep_pushes();
+        pipeline.push(&ping()).unwrap();
+        pipeline.feed(&[PUSH, b"+PONG\r\n", PUSH].concat());
+        assert!(pipeline.next_reply().unwrap().is_some());
+        assert_eq!(pipeline.next_reply().unwrap(), None);
+        assert_eq!(pipeline.take_pushed().len(), 2);
+        pipeline.feed(&PUSH.repeat(PUSHES_KEPT_MAX + 1));
+        pipeline.take_pushes();
+        assert_eq!(pipeline.next_reply().unwrap(), None);
+        assert_eq!(
+            (pipeline.take_pushed().len(), pipeline.take_pushes()),
+            (PUSHES_KEPT_MAX, PUSHES_KEPT_MAX + 1)
+        );
+        assert!(pipeline.take_pushed().is_empty());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::config::{Balance, Config, Mode, QueueOrder, QueuePace, Unknown};
 use crate::control::{
     BalanceOptions, ControlOptions, DutyOptions, Expected, RubyListTimes, ServiceManager, Settings,
 };
-use crate::limits::{WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN};
+use crate::limits::{WAIT_COMMANDS_PER_SECOND_MAX, WAIT_TIME_MIN, WAITERS_QUEUES_MAX};
 use crate::resp::RedisUrl;
 use crate::runner::OnCores;
 use crate::shard::{self, ShardOptions};
@@ -51,7 +51,9 @@ impl Life<'_> {
 pub(super) fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
     let Life { uuid, spelling: Spelling { keys, schema }, config, settings, placement, url, .. } = life;
     let queues = config.queues.by_priority();
-    let waiters = placement.slots.len() * if config.mode == Mode::AtLeastOnce { queues.len() } else { 1 };
+    let is_told = !url.is_cluster() && queues.len() > WAITERS_QUEUES_MAX;
+    let at_least_once = config.mode == Mode::AtLeastOnce;
+    let waiters = placement.slots.len() * shard::waiters(is_told, at_least_once, queues.len());
     let block_time =
         Duration::from_secs_f64(waiters as f64 / WAIT_COMMANDS_PER_SECOND_MAX).max(WAIT_TIME_MIN);
     let options = |(shard, &slots): (usize, &usize)| ShardOptions {
@@ -67,7 +69,8 @@ pub(super) fn shard_options(life: &Life<'_>) -> Vec<ShardOptions> {
         },
         clocks: queues.iter().map(|queue| life.clock(queue.name.as_str())).collect(),
         slots,
-        at_least_once: config.mode == Mode::AtLeastOnce,
+        is_told,
+        at_least_once,
         dead_jobs_max: settings.dead_jobs_max,
         dead_timeout: settings.dead_timeout,
         default_retries: config.default_retries,
@@ -116,6 +119,10 @@ pub(super) fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> Contr
         duties: duties(life, shards.len(), &names),
         settings: *settings,
         ruby_lists: RubyListTimes::default(),
+        told: shards
+            .first()
+            .filter(|shard| shard.is_told)
+            .map_or_else(Vec::new, |shard| shard.queues.iter().map(|(queue, _)| queue.clone()).collect()),
         balance: rule(config.balance).map(|rule| BalanceOptions {
             rule,
             queues: shards

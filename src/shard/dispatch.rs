@@ -49,6 +49,7 @@ impl Dispatch {
             balance: Balance::Strict,
             clocks: Vec::new(),
             slots,
+            is_told: false,
             at_least_once: true,
             dead_jobs_max: DEAD_JOBS_MAX,
             dead_timeout: DEAD_TIMEOUT,

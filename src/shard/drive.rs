@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use glommio::channels::shared_channel::ConnectedSender;
 use glommio::timer::Timer;
 
 use super::appetite::Situation;
@@ -16,6 +17,7 @@ use super::turns::{SentTurn, Turns};
 use super::unblock::{everyone, unblock};
 use super::{hand_back, oversize, pausing, second_try, stop};
 use crate::limits::{ACK_DELAY, STRAGGLER_DELAY, TURNS_IN_FLIGHT_MAX, UNSTARTED_HOLD};
+use crate::mesh::ToControl;
 use crate::net::Error;
 use crate::resp::{Reply, Requests};
 use crate::store::scripts;
@@ -25,6 +27,7 @@ use crate::store::turn::{self, BatchName, Turn, TurnReply};
 pub(super) struct Driver<'a> {
     shard: &'a Rc<Shard>,
     link: Link,
+    control: &'a ConnectedSender<ToControl>,
     /// While any are under way, nothing else goes over the connection.
     turns: &'a mut Turns,
     outage: &'a mut Outage,
@@ -38,10 +41,11 @@ impl<'a> Driver<'a> {
     pub(super) fn new(
         shard: &'a Rc<Shard>,
         link: Link,
+        control: &'a ConnectedSender<ToControl>,
         turns: &'a mut Turns,
         outage: &'a mut Outage,
     ) -> Self {
-        Self { shard, link, turns, outage, answered: 0, forgotten: 0 }
+        Self { shard, link, control, turns, outage, answered: 0, forgotten: 0 }
     }
 
     /// Whether a turn was answered over this connection.
@@ -92,6 +96,10 @@ impl<'a> Driver<'a> {
             }
             self.relieve_full_slots().await?;
             self.outage.over(shard);
+            if shard.begins_to_wait() {
+                // Control reads at all times; if it is gone, nobody is told anything.
+                let _control_is_gone = self.control.send(ToControl::Waits).await;
+            }
             rest(shard).await;
         }
     }
@@ -101,7 +109,7 @@ impl<'a> Driver<'a> {
         let (shard, appetite) = (self.shard, self.shard.appetite());
         Situation {
             fetches: shard.phases().now().fetches(),
-            waits: appetite.is_idle() || shard.held().is_full() || !shard.rota().serves_any(),
+            waits: appetite.is_idle() || shard.held().is_full() || !shard.rota().asks_any(),
             is_outranked: shard.slots().is_outranked(),
             is_under_way: !self.turns.is_empty(),
             must_turn: appetite.must_turn(),
@@ -132,6 +140,9 @@ impl<'a> Driver<'a> {
             shard.rota().write_capped_order(ahead, |queue| shard.hand().unstarted_of(queue), &mut order);
         } else {
             shard.rota().write_order(wanted, &mut order);
+        }
+        if shard.rota().sight().is_used() {
+            order.also(report.settlement().queues());
         }
         let turn = Turn {
             number,
@@ -201,7 +212,7 @@ impl<'a> Driver<'a> {
             hold(shard, &sent, refused);
         }
         let brought = turn.fetched.iter().map(|from| (from.queue, from.payloads.len() + from.oversize));
-        shard.rota().note(sent.wanted, &sent.order, &brought);
+        shard.rota().note(sent.number, sent.wanted, &sent.order, &brought);
         let mut count = 0;
         for fetched in turn.fetched {
             count += fetched.payloads.len() + fetched.oversize;
@@ -217,7 +228,8 @@ impl<'a> Driver<'a> {
             if !shard.appetite().expect_more(sent.wanted, count) {
                 shard.yield_to_lower_lanes();
             }
-            if count == 0 && shard.phases().now().fetches() {
+            // One that is told by control waits once it knows of no queue with jobs.
+            if count == 0 && shard.phases().now().fetches() && !shard.rota().sight().is_used() {
                 shard.appetite().wait();
                 shard.waiters().arm(shard.rota().served());
             }

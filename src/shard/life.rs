@@ -4,6 +4,8 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::Instant;
 
+use glommio::channels::shared_channel::ConnectedSender;
+
 use super::carrier::carry;
 use super::drive::Driver;
 use super::ending::cancel_all;
@@ -63,7 +65,7 @@ where
                     }
                 }
             });
-            let how = work_all(&lanes).await;
+            let how = work_all(&lanes, &control).await;
             listener.cancel().await;
             holding.cancel().await;
             if let Some(telling) = telling {
@@ -93,14 +95,14 @@ async fn heed_gate(lanes: Rc<[Rc<Shard>]>) {
 
 /// Runs all lanes to their end and returns the worst of their endings. A lane that is taken for dead ends the others at
 /// once, because the process will continue under a new name.
-async fn work_all(lanes: &Rc<[Rc<Shard>]>) -> Ending {
+async fn work_all(lanes: &Rc<[Rc<Shard>]>, control: &Rc<ConnectedSender<ToControl>>) -> Ending {
     if let [shard] = &**lanes {
-        return work(shard).await;
+        return work(shard, control).await;
     }
     let run = |lane: &Rc<Shard>| {
-        let (lane, lanes) = (Rc::clone(lane), Rc::clone(lanes));
+        let (lane, lanes, control) = (Rc::clone(lane), Rc::clone(lanes), Rc::clone(control));
         glommio::spawn_local(async move {
-            let how = work(&lane).await;
+            let how = work(&lane, &control).await;
             if how == Ending::Fenced {
                 let phase = Phase::Stopping { deadline: Instant::now() };
                 lanes.iter().for_each(|other| other.enter(phase));
@@ -135,11 +137,11 @@ fn worse(one: Ending, other: Ending) -> Ending {
 }
 
 /// Everything between the first connection of one lane and the last.
-async fn work(shard: &Rc<Shard>) -> Ending {
+async fn work(shard: &Rc<Shard>, control: &ConnectedSender<ToControl>) -> Ending {
     let waiters: Vec<_> =
         (0..shard.waiters().len()).map(|at| glommio::spawn_local(wait(Rc::clone(shard), at))).collect();
     let carrier = shard.slots().share().map(|_| glommio::spawn_local(carry(Rc::clone(shard))));
-    let how = connected(shard).await;
+    let how = connected(shard, control).await;
     if let Some(carrier) = carrier {
         carrier.cancel().await;
     }
@@ -152,7 +154,7 @@ async fn work(shard: &Rc<Shard>) -> Ending {
     how
 }
 
-async fn connected(shard: &Rc<Shard>) -> Ending {
+async fn connected(shard: &Rc<Shard>, control: &ConnectedSender<ToControl>) -> Ending {
     let mut turns = Turns::default();
     let mut outage = Outage::default();
     let mut backoff = Backoff::new(shard.options().shard as u64 + 1);
@@ -164,7 +166,7 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
             Err(LinkError::Lost(Error::Closed))
         };
         let attempt = async {
-            match attempt(shard, &mut turns, &mut outage, &mut backoff).await {
+            match attempt(shard, control, &mut turns, &mut outage, &mut backoff).await {
                 Err(error) => Err(denied::named(shard.options(), error).await),
                 ended => ended,
             }
@@ -213,6 +215,7 @@ async fn connected(shard: &Rc<Shard>) -> Ending {
 /// The life of one connection.
 async fn attempt(
     shard: &Rc<Shard>,
+    control: &ConnectedSender<ToControl>,
     turns: &mut Turns,
     outage: &mut Outage,
     backoff: &mut Backoff,
@@ -223,6 +226,8 @@ async fn attempt(
     resume(shard, &mut link, turns).await?;
     let (resumed, has_rested) = (outage.is_on(), outage.take_rest(shard));
     shard.appetite().look();
+    // What the lost connection would have said of them is not known.
+    shard.rota().sight().hear_of_all(shard.numbers().last());
     if shard.options().at_least_once {
         hand_back::given_up(shard, &mut link).await?;
     }
@@ -234,7 +239,7 @@ async fn attempt(
         // A lost reply may have named payloads that are too large to fetch.
         (0..shard.turn_context().queues.len()).for_each(|queue| oversize::bury(shard, queue));
     }
-    let mut driver = Driver::new(shard, link, turns, outage);
+    let mut driver = Driver::new(shard, link, control, turns, outage);
     let result = driver.serve().await;
     if driver.has_turned() {
         // It answered: the next series of attempts starts with the shortest pause.

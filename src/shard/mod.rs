@@ -13,7 +13,8 @@
 //! Under load [`drive`] makes one round trip per batch and keeps two of them going: it sends a turn, runs the jobs of the
 //! previous batch while Redis works, and reads the reply of the turn before. A job that is ready at its first poll is
 //! settled on the spot; one that waits becomes a task and holds a slot. When a fetch comes back empty, the shard waits in
-//! Redis ([`wait`]). The life of one job is [`steps`].
+//! Redis ([`wait`]); with many queues it waits for control, which hears of changes of all of them ([`sight`]). The life of one
+//! job is [`steps`].
 //!
 //! # Who owns what
 //!
@@ -26,6 +27,7 @@
 //! | `slots` | the jobs that wait at an await point, their deadlines, the share of a lane |
 //! | `appetite` | how many jobs to ask for next: the decision is pure, [`appetite`]'s `plan` |
 //! | `rota` | in which order a turn serves the queues, how many jobs it takes of each; `turns`: those under way |
+//! | `sight` | which queues are believed to have jobs, where there are many |
 //! | `waiters` | which waiting connections are armed, which block, whose list is to be swept |
 //! | `phases` | the latest phase of a stop that control has ordered |
 //! | `numbers`, `clock` | numbers of batches and calls; Unix times of moments |
@@ -62,6 +64,7 @@ mod options;
 mod order;
 mod pace;
 mod rota;
+mod sight;
 mod weights;
 
 // The parts of a shard, and the shard they make.
@@ -123,4 +126,4 @@ mod dispatch;
 
 pub use dispatch::Dispatch;
 pub(crate) use life::run;
-pub(crate) use options::{Balance, ShardOptions};
+pub(crate) use options::{Balance, ShardOptions, waiters};

@@ -39,6 +39,8 @@ pub(crate) struct ShardOptions {
     pub(crate) balance: Balance,
     /// For each queue the clock of the server that has it: one and the same, except in a cluster.
     pub(crate) clocks: Vec<Arc<RedisClock>>,
+    /// Whether control tells which of the queues have jobs. Otherwise it waits in Redis for each of them.
+    pub(crate) is_told: bool,
     /// Jobs it may run side by side.
     pub(crate) slots: usize,
     /// Whether a job stays in Redis until it is settled.
@@ -58,6 +60,11 @@ pub(crate) struct ShardOptions {
 }
 
 impl ShardOptions {
+    /// Connections that wait in Redis.
+    pub(crate) fn waiters(&self) -> usize {
+        waiters(self.is_told, self.at_least_once, self.queues.len())
+    }
+
     /// How its client writes.
     pub(crate) fn spelling(&self) -> Spelling {
         Spelling { keys: self.realm.keys(), schema: self.schema }
@@ -66,5 +73,15 @@ impl ShardOptions {
     /// The clock that the shard uses: that of its first queue.
     pub(crate) fn clock(&self) -> Arc<RedisClock> {
         self.clocks.first().cloned().unwrap_or_default()
+    }
+}
+
+/// Connections of a shard that wait in Redis: one for each queue at least once, one for all at most once, and none where
+/// control tells which queues have jobs.
+pub(crate) const fn waiters(is_told: bool, at_least_once: bool, queues: usize) -> usize {
+    match (is_told, at_least_once) {
+        (true, _) => 0,
+        (false, true) => queues,
+        (false, false) => 1,
     }
 }

@@ -34,6 +34,8 @@ pub(super) fn on_message(lanes: &[Rc<Shard>], message: ToShard, control: &Connec
         }
         ToShard::Paused(now) => lanes.iter().for_each(|lane| pause(lane, &now)),
         ToShard::Caps(caps) => lanes.iter().for_each(|lane| cap(lane, &caps)),
+        // A shard that is told is one lane.
+        ToShard::HaveJobs(queues) => shard.hear_of_jobs(&queues),
         ToShard::NameJobs => {
             let running = ToControl::Running { shard: shard.options().shard, jobs: name_jobs(lanes) };
             // One answer at a time is under way, so there is room; if control is gone nobody asks.

@@ -6,6 +6,9 @@
 //!
 //! A queue that is paused, or at its [cap](super::caps), is left out of [`Rota::served`], so no waiter waits for it; an
 //! order still names it, behind the others, because a turn reports on all queues, and its limits end before it.
+//!
+//! Where control tells which queues have jobs ([`super::sight`]), an order names those alone; the queues that the turn reports
+//! on are added to it when it is sent.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -13,6 +16,7 @@ use std::rc::Rc;
 use super::caps::Caps;
 use super::options::Balance;
 use super::order::Order;
+use super::sight::Sight;
 use super::weights::Weights;
 
 /// See the module.
@@ -21,6 +25,8 @@ pub(super) struct Rota {
     rule: Rule,
     /// How many jobs of each queue may run.
     caps: Rc<Caps>,
+    /// Which queues are believed to have jobs.
+    sight: Sight,
     /// For each queue, whether it is paused.
     paused: Box<[Cell<bool>]>,
     /// How many are.
@@ -68,17 +74,20 @@ impl Priorities {
 
 impl Rota {
     /// The rota of queues with these numbers, highest first: priorities or weights.
-    pub(super) fn new(balance: Balance, numbers: &[i32], caps: Rc<Caps>) -> Self {
+    pub(super) fn new(balance: Balance, numbers: &[i32], caps: Rc<Caps>, sight: Sight) -> Self {
         let rule = match balance {
             Balance::Strict => Rule::Strict(Priorities::new(numbers)),
             Balance::Weighted => Rule::Weighted(Weights::new(numbers.iter().copied())),
         };
         let paused = numbers.iter().map(|_| Cell::new(false)).collect();
-        Self { rule, caps, paused, paused_count: Cell::new(0) }
+        Self { rule, caps, sight, paused, paused_count: Cell::new(0) }
     }
 
     /// Writes the next order of a turn that wants this many jobs into an empty one.
     pub(super) fn write_order(&self, wanted: usize, order: &mut Order) {
+        if self.sight.is_used() {
+            return self.write_seen_order(wanted, order);
+        }
         match &self.rule {
             Rule::Strict(priorities) if self.paused_count.get() == 0 => {
                 return order.queues.extend(priorities.next_order());
@@ -93,6 +102,23 @@ impl Rota {
         order.queues.extend((0..self.paused.len()).filter(|queue| self.is_paused(*queue)));
     }
 
+    /// The same where only some queues are believed to have jobs.
+    fn write_seen_order(&self, wanted: usize, order: &mut Order) {
+        if wanted == 0 {
+            return;
+        }
+        let asked = |queue: &usize| self.is_asked(*queue);
+        match &self.rule {
+            Rule::Strict(priorities) => {
+                order.queues.extend(priorities.next_order().filter(asked).take(self.sight.width()));
+                order.limits.resize(order.queues.len(), wanted);
+            }
+            Rule::Weighted(weights) => {
+                weights.write_order(wanted, (0..self.paused.len()).filter(asked), order);
+            }
+        }
+    }
+
     /// The same while queues have caps: of each the turn may take what it has room for, and as many more as will start
     /// within milliseconds. `unstarted`: jobs of a queue that have come and not started.
     pub(super) fn write_capped_order(
@@ -102,12 +128,15 @@ impl Rota {
         order: &mut Order,
     ) {
         let Rule::Strict(priorities) = &self.rule else { return };
-        for queue in priorities.next_order().filter(|queue| self.is_served(*queue)) {
+        for queue in priorities.next_order().filter(|queue| self.is_asked(*queue)) {
             let limit = (self.caps.room(queue) + ahead).saturating_sub(unstarted(queue)).max(ahead.min(1));
             if limit > 0 {
                 order.queues.push(queue);
                 order.limits.push(limit);
             }
+        }
+        if self.sight.is_used() {
+            return;
         }
         // There are few queues, and a set would be one more allocation.
         let named = order.queues.len();
@@ -124,9 +153,10 @@ impl Rota {
         (0..self.paused.len()).filter(|queue| self.is_served(*queue)).map(room).sum()
     }
 
-    /// Notes what a turn with this order has brought: queue and jobs, of those that brought any.
+    /// Notes what a turn with this number and order has brought: queue and jobs, of those that brought any.
     pub(super) fn note(
         &self,
+        number: u64,
         wanted: usize,
         order: &Order,
         brought: &(impl Iterator<Item = (usize, usize)> + Clone),
@@ -136,6 +166,14 @@ impl Rota {
         {
             weights.note(wanted, order, brought);
         }
+        if wanted > 0 && self.sight.is_used() {
+            self.sight.note(number, wanted, order, brought);
+        }
+    }
+
+    /// Which queues are believed to have jobs.
+    pub(super) fn sight(&self) -> &Sight {
+        &self.sight
     }
 
     /// The queues that are served at all: those in which jobs are waited for.
@@ -150,6 +188,19 @@ impl Rota {
             return (0..self.paused.len()).any(|queue| self.is_served(queue));
         }
         self.paused_count.get() < self.paused.len()
+    }
+
+    /// Whether there is a queue to ask for jobs.
+    pub(super) fn asks_any(&self) -> bool {
+        if self.sight.is_used() {
+            return (0..self.paused.len()).any(|queue| self.is_asked(queue));
+        }
+        self.serves_any()
+    }
+
+    /// Whether a turn asks for jobs of this queue.
+    fn is_asked(&self, queue: usize) -> bool {
+        self.sight.sees(queue) && self.is_served(queue)
     }
 
     /// Whether jobs of this queue are taken: it is not paused, and not at its cap.
@@ -177,9 +228,10 @@ impl Rota {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::TURN_QUEUES_FEW;
 
     fn rota(balance: Balance, numbers: &[i32]) -> Rota {
-        Rota::new(balance, numbers, Rc::new(Caps::new(numbers.len())))
+        Rota::new(balance, numbers, Rc::new(Caps::new(numbers.len())), Sight::new(numbers.len(), false))
     }
 
     fn check(ranks: &[i32], orders: &[&[usize]]) {
@@ -240,7 +292,7 @@ mod tests {
     #[test]
     fn a_queue_at_its_cap_is_named_last_and_the_others_are_limited_by_their_room() {
         let caps = Rc::new(Caps::new(3));
-        let rota = Rota::new(Balance::Strict, &[0, 0, 0], Rc::clone(&caps));
+        let rota = Rota::new(Balance::Strict, &[0, 0, 0], Rc::clone(&caps), Sight::new(3, false));
         caps.set(|queue| [3, 1, 4][queue]);
         caps.starts(1);
         let next = |ahead, unstarted: [usize; 3]| {
@@ -255,5 +307,34 @@ mod tests {
         assert_eq!(rota.served().collect::<Vec<_>>(), [0, 2]);
         caps.set(|queue| [0, 1, 0][queue]);
         assert!(!rota.serves_any());
+    }
+    #[test]
+    fn where_control_tells_which_queues_have_jobs_only_these_are_named() {
+        let ranks = [2, 1, 1, 1, 0, 0];
+        let caps = Rc::new(Caps::new(ranks.len()));
+        let rota = Rota::new(Balance::Strict, &ranks, Rc::clone(&caps), Sight::new(ranks.len(), true));
+        let next = |wanted| {
+            let mut order = Order::default();
+            rota.write_order(wanted, &mut order);
+            (order.queues, order.limits)
+        };
+        assert_eq!(next(9), (vec![0, 1, 2, 3], vec![9; TURN_QUEUES_FEW]));
+        assert_eq!(next(0), (vec![], vec![]));
+        let nothing = || [].into_iter();
+        let (queues, limits) = next(9);
+        rota.note(1, 9, &Order { queues, limits, allotted: Vec::new() }, &nothing());
+        rota.pause(|queue| queue == 4);
+        assert_eq!(next(9), (vec![5], vec![9]));
+        rota.note(2, 9, &Order { queues: vec![5], limits: vec![9], allotted: Vec::new() }, &nothing());
+        assert!(!rota.asks_any() && rota.serves_any(), "what is left is paused");
+        rota.sight().hear(2, 2);
+        assert!(rota.asks_any());
+        assert_eq!(next(9), (vec![2], vec![9]));
+        caps.set(|_| 0);
+        assert!(!rota.asks_any(), "it is at its cap");
+        caps.set(|_| 3);
+        let mut order = Order::default();
+        rota.write_capped_order(0, |_| 0, &mut order);
+        assert_eq!((order.queues, order.limits), (vec![2], vec![3]));
     }
 }

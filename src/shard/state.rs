@@ -20,6 +20,7 @@ use super::options::ShardOptions;
 use super::paused::PausedHere;
 use super::phases::Phases;
 use super::rota::Rota;
+use super::sight::Sight;
 use super::slots::{Share, Slots};
 use super::tally::Tally;
 use super::waiters::Waiters;
@@ -66,7 +67,7 @@ impl Shard {
         let seat = share.as_ref().map(|share| share.crew().seat(share.lane()).clone());
         Self {
             tally: Tally::new(queues.len(), handlers.count()),
-            waiters: Waiters::new(if options.at_least_once { queues.len() } else { 1 }),
+            waiters: Waiters::new(options.waiters()),
             turn_context: TurnContext {
                 queues,
                 keep_in_flight: options.at_least_once,
@@ -78,7 +79,7 @@ impl Shard {
             seat: seat.unwrap_or_else(|| Seat::new(0, options.at_least_once)),
             ledger: Ledger::default(),
             slots: Slots::new(options.slots, share, Rc::clone(&caps)),
-            rota: Rota::new(options.balance, &ranks, caps),
+            rota: Rota::new(options.balance, &ranks, caps, Sight::new(ranks.len(), options.is_told)),
             phases: Phases::default(),
             paused: PausedHere::default(),
             numbers: Numbers::default(),
@@ -232,6 +233,30 @@ impl Shard {
     pub(super) fn look_for_jobs(&self) {
         self.appetite().look();
         self.work().raise();
+    }
+
+    /// Control says that these queues, by their number, have jobs.
+    pub(super) fn hear_of_jobs(&self, queues: &[usize]) {
+        let newest = self.numbers.last();
+        queues.iter().for_each(|queue| self.rota.sight().hear(*queue, newest));
+        self.options.stats.jobs_heard.add(1);
+        // If they are paused, or at their caps, it goes on waiting.
+        if self.rota.asks_any() {
+            self.options.stats.waits.set(0);
+            self.work().raise();
+        }
+    }
+
+    /// Publishes whether it waits for control to tell it of jobs. Returns whether it begins to.
+    pub(super) fn begins_to_wait(&self) -> bool {
+        let waits = self.rota.sight().is_used()
+            && self.phases.now().fetches()
+            && self.free_slots() > 0
+            && !self.rota.asks_any();
+        let waited = &self.options.stats.waits;
+        let begins = waits && waited.get() == 0;
+        waited.set(u64::from(waits));
+        begins
     }
 
     /// It has got all there was, or cannot ask for more: it does not keep any lower lane from asking.

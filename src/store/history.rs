@@ -67,19 +67,6 @@ pub fn absent((first, last): (u64, u64), replies: &[Reply]) -> Result<Vec<u64>, 
     Ok((first..=last).filter(|unit| !kept.contains(unit)).collect())
 }
 
-/// Appends the question how many jobs wait in each of these queues. An integer for each.
-pub fn ask_depths<'q>(keys: Keyspace, queues: impl IntoIterator<Item = &'q str>, requests: &mut Requests) {
-    for queue in queues {
-        requests.command(&[b"LLEN", keys.queue(queue).as_bytes()]);
-    }
-}
-
-/// Reads an answer to [`ask_depths`]; a key that is no list counts as empty.
-#[must_use]
-pub fn depth(reply: &Reply) -> u64 {
-    reply.as_integer().ok().and_then(|jobs| u64::try_from(jobs).ok()).unwrap_or(0)
-}
-
 /// Reads a span of the past. What no hour or day has been put together for yet is taken from what is finer.
 ///
 /// Alternate [`Reading::write`] and [`Reading::accept`] until the first says that nothing is left.

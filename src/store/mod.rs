@@ -9,6 +9,7 @@ pub mod scripts;
 pub mod due;
 pub mod flight;
 pub mod lead;
+pub mod lengths;
 pub mod metrics;
 pub mod process;
 pub mod recovery;

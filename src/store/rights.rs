@@ -21,7 +21,8 @@
 //! can do without: a user without `+sort` or `+memory|usage` costs Redis twice the time per job, because every job goes
 //! through a script (`turn.lua`); one without `+client|setname` has connections without names, one without
 //! `+client|tracking` may see retries late by the poll interval, and one without the channels of steering does not receive
-//! the command line's `quiet` and `stop`. One without `+zscan` looks through all keys of the database for queues and
+//! the command line's `quiet` and `stop`; with more queues than each shard waits for by itself, all lengths are then read once a
+//! second. One without `+pubsub|channels` may wake with others for the same job. One without `+zscan` looks through all keys of the database for queues and
 //! processes. A producer, or a reader of the summary, who may not run `+time` has delays and
 //! ages by the clock of its own host.
 
@@ -119,7 +120,8 @@ const OPERATOR: &[&str] = &["pttl KEY", "lpos KEY x"];
 const REGISTERED: &[&str] = &["sscan KEY 0", "hmget KEY x", "smembers KEY"];
 
 /// What a worker does without, if it must.
-pub const OPTIONAL: &[&str] = &["client|setname", "client|tracking", "memory|usage", "sort", "zscan"];
+pub const OPTIONAL: &[&str] =
+    &["client|setname", "client|tracking", "memory|usage", "pubsub|channels", "sort", "zscan"];
 
 /// What a reader of the summary does without, if it must.
 const SUMMARY_OPTIONAL: &[&str] = &["zscan"];

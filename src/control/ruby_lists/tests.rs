@@ -45,6 +45,7 @@ fn presence(uuid: &str) -> Presence {
 impl Process {
     fn start(redis: &OwnRedis, uuid: &str, ruby_lists: RubyListTimes) -> Self {
         let options = ControlOptions {
+            told: Vec::new(),
             balance: None,
             paces: Vec::new(),
             published: Arc::default(),

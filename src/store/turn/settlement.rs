@@ -73,6 +73,13 @@ impl Settlement {
         self.effects.append(&mut later.effects);
     }
 
+    /// The queues that it concerns, by their positions; each as often as it comes up.
+    pub fn queues(&self) -> impl Iterator<Item = usize> + '_ {
+        let moves = self.moves.iter().map(|one| one.from.0);
+        let singles = self.singles.iter().map(|(queue, ..)| *queue);
+        moves.chain(singles).chain(self.wholes.iter().map(|(queue, _)| *queue))
+    }
+
     /// Whether there is nothing to report.
     pub fn is_empty(&self) -> bool {
         self.processed == 0
