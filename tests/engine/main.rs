@@ -52,6 +52,7 @@ mod jobs;
 mod lead;
 mod loading;
 mod long_jobs;
+mod many_queues;
 mod mixed_fleet;
 mod notify;
 mod operator_jobs;

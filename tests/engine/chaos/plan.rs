@@ -10,6 +10,9 @@ use crate::fault_proxy::{Pieces, Then, Way};
 /// Nodes of the cluster in the rounds that have one.
 const CLUSTER_NODES: usize = 3;
 
+/// More than a shard waits for by itself: one connection hears of them all.
+const MANY_QUEUES: usize = 12;
+
 /// How bad a round is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Severity {
@@ -147,7 +150,7 @@ impl Plan {
             severity,
             at_least_once,
             nodes,
-            queues: if nodes > 0 { nodes } else { random.usize(1..=2) },
+            queues: if nodes > 0 { nodes } else { random.choice([1, 2, MANY_QUEUES]).unwrap_or(1) },
             large: false,
             workers,
             steps: Vec::new(),

@@ -52,7 +52,8 @@ impl Site {
         }
         let user = ["--user", "worker", "on", ">chaos", "~*", "&*", "+@all"];
         let redis = Redis::start_in_with(dialect(), &[DURABLE, &user].concat());
-        let queues = ["default", "img"][..queues].iter().map(|&name| name.to_owned()).collect();
+        let more = (0..).map(|number| format!("q{number}"));
+        let queues = ["default", "img"].into_iter().map(str::to_owned).chain(more).take(queues).collect();
         let pids = vec![redis.pid()];
         Self { servers: Servers::One(Box::new(redis)), up: vec![true], pids, queues, owners: Vec::new() }
     }
