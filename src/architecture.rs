@@ -18,9 +18,11 @@
 //! ```
 //!
 //! An idle shard does not poll: one connection per queue blocks in a move (`BLMOVE`) of one job into the shard's wait list.
-//! What a killed process held stays in its in-flight lists, under keys that its lease names: when the lease has ended, the
-//! reaper of a living process puts the jobs back into their queues and leaves a fence, in case the dead one wakes up. A job
-//! that was in flight at four deaths is poison and goes to the dead set.
+//! With more than eight queues control hears from Redis which of them change, over one connection for the process, and tells
+//! a shard that waits which have jobs (`control::bell`, `shard::sight`); a turn then names only those.
+//! (engine/many_queues.rs) What a killed process held stays in its in-flight lists, under keys that its lease names: when
+//! the lease has ended, the reaper of a living process puts the jobs back into their queues and leaves a fence, in case the
+//! dead one wakes up. A job that was in flight at four deaths is poison and goes to the dead set.
 //!
 //! # The process
 //!
@@ -94,6 +96,7 @@
 //! | assignment, cap | how many slots a process gives each queue; how many of them one shard has (`balance`) |
 //! | pause | an operator's order that nothing of a queue, or of a class, starts: one key, and a bell for the fleet |
 //! | waiter | the connection that blocks in Redis for one queue while its shard is idle |
+//! | bell | the connection over which Redis tells of changes: of the sets, to the poller; of many queues, to control |
 //! | lease, fence, reaper | a process's claim to its jobs; the mark that ends it; what puts the jobs of the dead back |
 //! | lead | the right of one process in a fleet to do what only one should do |
 //! | entry, tick | a periodic job as it is stored; a time at which it should run (`cron`) |

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiggler_uring::internal::limits::QUEUES_MAX;
 use serde::Serialize;
 
 use crate::scenarios::Scenario;
@@ -156,6 +157,11 @@ impl Mode {
 /// A number of jobs.
 pub(crate) fn jobs(text: &str) -> Result<u64, String> {
     bounded(text, JOBS_MAX)
+}
+
+/// A number of queues.
+pub(crate) fn queues(text: &str) -> Result<u64, String> {
+    bounded(text, QUEUES_MAX as u64)
 }
 
 /// A number of jobs in flight.

@@ -1,10 +1,10 @@
 //! The bell of a process with many queues: Redis tells it which of them change, and it tells the shards which have jobs.
 //!
 //! With few queues each shard waits for each of them by a connection that blocks in Redis. With more than
-//! [`WAITERS_QUEUES_MAX`](crate::limits::WAITERS_QUEUES_MAX) of them that would be thousands of connections, so one waits for
-//! all: it reads the length of each queue with key tracking on (`CLIENT TRACKING`, RESP3), and the first change of one, by
-//! anyone, brings one push. Then nothing more comes of it until its length is read anew, so a flood of pushes into one queue
-//! costs a reading now and then.
+//! [`WAITERS_QUEUES_MAX`](crate::limits::WAITERS_QUEUES_MAX) of them that would be thousands of connections, so one waits
+//! for all: it reads the length of each queue with key tracking on (`CLIENT TRACKING`, RESP3), and the first change of one,
+//! by anyone, brings one push. Then nothing more comes of it until its length is read anew, so a flood of pushes into one
+//! queue costs a reading now and then.
 //!
 //! ```text
 //! Redis ──push: changed──► board ──which queues have jobs──► a shard that waits, all that are busy
@@ -12,17 +12,17 @@
 //!   └──LLEN of what changed──┘ └──────────────waits───────────────┘
 //! ```
 //!
-//! One push wakes one shard of one process: processes that wait for the same queue take turns ([`board::place_in_line`]), and
-//! those that come later read its length first, when the job is mostly gone. A shard that does not react (a job holds its core)
-//! or that leaves jobs is followed by the next. While all are busy they are told now and then, so that a queue of higher
-//! priority is seen.
+//! One push wakes one shard of one process: processes that wait for the same queue take turns ([`board::place_in_line`]),
+//! and those that come later read its length first, when the job is mostly gone. A shard that does not react (a job holds
+//! its core) or that leaves jobs is followed by the next. While all are busy they are told now and then, so that a queue of
+//! higher priority is seen.
 //!
 //! A job is not forgotten: a shard strikes a queue off only when a turn found it empty after it had last heard of it
-//! (`shard::sight`); whatever changes the queue later is told anew, because its length was read before, or will be. After a lost
-//! connection, and every [`BELL_LOOK`], all lengths are read.
+//! (`shard::sight`); whatever changes the queue later is told anew, because its length was read before, or will be. After a
+//! lost connection, and every [`BELL_LOOK`], all lengths are read.
 //!
-//! Idle it costs 1 command for each queue every 15 s. Where Redis refuses tracking all lengths are read once a second, which the
-//! log says.
+//! Idle it costs 1 command for each queue every 60 s. Where Redis refuses tracking, or a proxy in between swallows what it
+//! says (then not even this process's own heartbeat is heard of), all lengths are read once a second, which the log says.
 
 mod board;
 
@@ -64,6 +64,10 @@ struct Bell {
     line: (usize, usize),
     /// Redis does not tell what changes.
     is_deaf: bool,
+    /// What changes with each heartbeat: if nothing is heard of it either, nothing is heard at all.
+    proof: String,
+    /// Whether that was heard since the last look; `None` before the first look over a connection.
+    is_proved: Option<bool>,
     look_at: Instant,
 }
 
@@ -88,6 +92,8 @@ impl Bell {
             next: 0,
             line: (0, 1),
             is_deaf: false,
+            proof: keys.process(&control.options.uuid),
+            is_proved: None,
             look_at: now,
             control,
         }
@@ -120,13 +126,11 @@ impl Bell {
         self.control.note_ringing(conn.stopper());
         conn.keep_pushes();
         self.ask_to_be_told(&mut conn).await?;
+        self.is_proved = None;
         self.look_at = Instant::now();
         while self.control.phase().fetches() {
-            let now = Instant::now();
-            if now >= self.look_at {
-                self.board.forget(now);
-                self.look_at = now + if self.is_deaf { BELL_LOOK_DEAF } else { BELL_LOOK };
-                self.count_processes(&mut conn).await?;
+            if Instant::now() >= self.look_at {
+                self.look(&mut conn).await?;
             }
             self.read_due(&mut conn).await?;
             self.hear(&mut conn)?;
@@ -141,24 +145,34 @@ impl Bell {
         let mut requests = Requests::new();
         due::listen(&mut requests);
         let refused = conn.call(&requests).await?.into_iter().find_map(|reply| reply.into_result().err());
-        if let Some(error) = &refused
-            && !self.is_deaf
-        {
+        match refused {
+            Some(error) => self.be_deaf(&error.to_string()),
+            None => self.is_deaf = false,
+        }
+        Ok(())
+    }
+
+    fn be_deaf(&mut self, reason: &str) {
+        if !std::mem::replace(&mut self.is_deaf, true) {
             tracing::warn!(
-                %error,
+                reason,
                 "redis does not tell which queues change, so their lengths are read once a second; \
                  allow this user HELLO and CLIENT TRACKING"
             );
         }
-        self.is_deaf = refused.is_some();
-        Ok(())
     }
 
-    /// Which processes listen: this one's place among them.
-    async fn count_processes(&mut self, conn: &mut Connection) -> Result<(), Error> {
+    /// Has all lengths read, and sees whether Redis tells of changes at all, and who else listens.
+    async fn look(&mut self, conn: &mut Connection) -> Result<(), Error> {
+        let now = Instant::now();
+        self.board.forget(now);
+        if self.is_proved == Some(false) {
+            self.be_deaf("redis accepts CLIENT TRACKING, but reports no change");
+        }
         let ControlOptions { url, keys, uuid, .. } = &self.control.options;
         let mut requests = Requests::new();
         lengths::ask_processes(*keys, url.database(), &mut requests);
+        lengths::track(&self.proof, &mut requests);
         let replies = conn.call(&requests).await?;
         // A user who may not ask is alone, as far as is known: each process then comes first.
         let all =
@@ -167,6 +181,10 @@ impl Bell {
         let own = keys.steer_channel(url.database(), uuid);
         let place = all.iter().take(BELL_PROCESSES_MAX).position(|channel| **channel == *own.as_bytes());
         self.line = place.map_or((0, 1), |place| (place, all.len().min(BELL_PROCESSES_MAX)));
+        self.is_proved = Some(self.is_deaf);
+        // Long enough for several heartbeats.
+        let usual = BELL_LOOK.max(3 * self.control.settings.get().stats_interval);
+        self.look_at = now + if self.is_deaf { BELL_LOOK_DEAF } else { usual };
         Ok(())
     }
 
@@ -198,9 +216,12 @@ impl Bell {
                 None => {}
                 Some(Changed::All) => self.board.forget(now),
                 Some(Changed::Keys(keys)) => {
-                    for queue in keys.into_iter().filter_map(|key| self.numbers.get(key).copied()) {
-                        let ready = self.ready_for(queue);
-                        self.board.changed(queue, ready, now);
+                    for key in keys {
+                        if let Some(queue) = self.numbers.get(key).copied() {
+                            self.board.changed(queue, self.ready_for(queue), now);
+                        } else if *key == *self.proof.as_bytes() {
+                            self.is_proved = Some(true);
+                        }
                     }
                 }
             }

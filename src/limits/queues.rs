@@ -29,12 +29,13 @@ pub const BELL_STEP: Duration = Duration::from_millis(2);
 /// How much later the last one looks at most: processes before it may be busy.
 pub const BELL_LATE_MAX: Duration = Duration::from_millis(10);
 
-/// While all shards are busy, how often they are told which queues have got jobs: that is how late a queue of higher priority
-/// is seen.
+/// While all shards are busy, how often they are told which queues have got jobs: that is how late a queue of higher
+/// priority is seen.
 pub const BELL_PACE: Duration = Duration::from_millis(20);
 
-/// How often the length of every queue is looked at whether or not it was said to change, and who else listens.
-pub const BELL_LOOK: Duration = Duration::from_secs(15);
+/// How often the length of every queue is looked at whether or not it was said to change, and who else listens. At least
+/// three heartbeats.
+pub const BELL_LOOK: Duration = Duration::from_secs(60);
 
 /// The same where Redis does not tell what changes.
 pub const BELL_LOOK_DEAF: Duration = Duration::from_secs(1);
@@ -48,8 +49,8 @@ pub const BELL_UNHEARD_MAX: u64 = 4;
 /// Processes that listen, as far as one reckons with them: beyond, the order among them is of no use.
 pub const BELL_PROCESSES_MAX: usize = 1_000;
 
-/// Pushes of Redis of which a connection keeps the content: one for each queue, and those that came while they were asked for
-/// anew.
+/// Pushes of Redis of which a connection keeps the content: one for each queue, and those that came while they were asked
+/// for anew.
 pub const PUSHES_KEPT_MAX: usize = 2 * QUEUES_MAX;
 
 const _: () = assert!(BELL_UNHEARD_MAX + super::CANCELS_UNHEARD_MAX < super::MESH_MESSAGES_MAX as u64);

@@ -320,7 +320,7 @@ impl Connection {
     }
 
     /// What was pushed since the last call, and how many pushes that were: more, if not all could be kept. As
-    /// [`pushes`](Self::pushes) in all else.
+    /// [`pushes`](Self::pushes) in everything else.
     ///
     /// # Errors
     /// As [`pushes`](Self::pushes).

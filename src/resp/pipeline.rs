@@ -3,8 +3,8 @@
 //!
 //! Replies come in the order of the commands, so counting is all the matching needed. Pushes of RESP3 come between
 //! them and are counted separately; their content is dropped unless it is [asked for](Pipeline::keep_pushes), because most
-//! of what waits for pushes checks for itself anyway. Not responsible for what to do when the connection fails: the owner of the socket drops the pipeline with
-//! it, and everything that was waiting.
+//! of what waits for pushes checks for itself anyway. Not responsible for what to do when the connection fails: the owner of
+//! the socket drops the pipeline with it, and everything that was waiting.
 
 use std::fmt;
 
@@ -24,11 +24,17 @@ pub struct Pipeline {
     written: usize,
     /// Commands pushed and not yet answered.
     pending: usize,
-    /// Pushes that arrived and were not yet counted.
-    pushes: usize,
+    /// Pushes that arrived; nothing on a connection that gets none, as nearly all.
+    pushed: Option<Box<Pushed>>,
+    decoder: Decoder,
+}
+
+/// Pushes that arrived and were not yet taken.
+#[derive(Default)]
+struct Pushed {
+    count: usize,
     /// Their content, if it is asked for.
     kept: Option<Vec<Reply>>,
-    decoder: Decoder,
 }
 
 impl Pipeline {
@@ -82,18 +88,18 @@ impl Pipeline {
 
     /// The number of pushes since the last call, as far as [`next_reply`](Self::next_reply) has passed them.
     pub fn take_pushes(&mut self) -> usize {
-        std::mem::take(&mut self.pushes)
+        self.pushed.as_mut().map_or(0, |pushed| std::mem::take(&mut pushed.count))
     }
 
     /// From now on the content of pushes is kept, for [`take_pushed`](Self::take_pushed).
     pub fn keep_pushes(&mut self) {
-        self.kept = Some(Vec::new());
+        self.pushed.get_or_insert_default().kept = Some(Vec::new());
     }
 
     /// The pushes since the last call, the oldest first. Of more than [`PUSHES_KEPT_MAX`] the newest are missing, which
     /// [`take_pushes`](Self::take_pushes) shows.
     pub fn take_pushed(&mut self) -> Vec<Reply> {
-        self.kept.as_mut().map(std::mem::take).unwrap_or_default()
+        self.pushed.as_mut().and_then(|pushed| pushed.kept.as_mut()).map(std::mem::take).unwrap_or_default()
     }
 
     /// The next reply; `None` if more bytes are needed. It belongs to the oldest command that has none yet. Pushes
@@ -109,7 +115,7 @@ impl Pipeline {
         loop {
             let reply = self.decoder.next_reply()?;
             match reply {
-                Some(push) if push.is_push() => self.pushed(push),
+                Some(push) if push.is_push() => self.note_push(push),
                 reply => {
                     self.pending -= usize::from(reply.is_some());
                     return Ok(reply);
@@ -118,9 +124,10 @@ impl Pipeline {
         }
     }
 
-    fn pushed(&mut self, push: Reply) {
-        self.pushes = self.pushes.saturating_add(1);
-        if let Some(kept) = self.kept.as_mut().filter(|kept| kept.len() < PUSHES_KEPT_MAX) {
+    fn note_push(&mut self, push: Reply) {
+        let pushed = self.pushed.get_or_insert_default();
+        pushed.count = pushed.count.saturating_add(1);
+        if let Some(kept) = pushed.kept.as_mut().filter(|kept| kept.len() < PUSHES_KEPT_MAX) {
             kept.push(push);
         }
     }
@@ -133,7 +140,7 @@ impl Pipeline {
             if !reply.is_push() {
                 return Err(Error::Unrequested);
             }
-            self.pushed(reply);
+            self.note_push(reply);
         }
         Ok(None)
     }

@@ -13,8 +13,8 @@
 //! Under load [`drive`] makes one round trip per batch and keeps two of them going: it sends a turn, runs the jobs of the
 //! previous batch while Redis works, and reads the reply of the turn before. A job that is ready at its first poll is
 //! settled on the spot; one that waits becomes a task and holds a slot. When a fetch comes back empty, the shard waits in
-//! Redis ([`wait`]); with many queues it waits for control, which hears of changes of all of them ([`sight`]). The life of one
-//! job is [`steps`].
+//! Redis ([`wait`]); with many queues it waits for control, which hears of changes of all of them ([`sight`]). The life of
+//! one job is [`steps`].
 //!
 //! # Who owns what
 //!

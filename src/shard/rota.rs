@@ -7,8 +7,8 @@
 //! A queue that is paused, or at its [cap](super::caps), is left out of [`Rota::served`], so no waiter waits for it; an
 //! order still names it, behind the others, because a turn reports on all queues, and its limits end before it.
 //!
-//! Where control tells which queues have jobs ([`super::sight`]), an order names those alone; the queues that the turn reports
-//! on are added to it when it is sent.
+//! Where control tells which queues have jobs ([`super::sight`]), an order names those alone; the queues that the turn
+//! reports on are added to it when it is sent.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -17,6 +17,11 @@ pub fn read(reply: &Reply) -> u64 {
     reply.as_integer().ok().and_then(|jobs| u64::try_from(jobs).ok()).unwrap_or(0)
 }
 
+/// Appends a question after this key for no other reason than to hear when it is written to next. An integer answers.
+pub fn track(key: &str, requests: &mut Requests) {
+    requests.command(&[b"EXISTS", key.as_bytes()]);
+}
+
 /// What a push says.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Changed<'p> {
@@ -44,8 +49,8 @@ pub fn changed(push: &Reply) -> Option<Changed<'_>> {
     }
 }
 
-/// Appends the question which processes of this database listen for requests: `PUBSUB CHANNELS`. [`read_processes`] reads the
-/// reply.
+/// Appends the question which processes of this database listen for requests: `PUBSUB CHANNELS`. [`read_processes`] reads
+/// the reply.
 pub fn ask_processes(keys: Keyspace, database: u32, requests: &mut Requests) {
     requests.command(&[b"PUBSUB", b"CHANNELS", keys.steer_channel(database, "*").as_bytes()]);
 }

@@ -20,11 +20,11 @@
 //! among them; `doctor` asks `CONFIG GET timeout` where it may. `AUTH` and `HELLO` need no right in Redis. What a worker
 //! can do without: a user without `+sort` or `+memory|usage` costs Redis twice the time per job, because every job goes
 //! through a script (`turn.lua`); one without `+client|setname` has connections without names, one without
-//! `+client|tracking` may see retries late by the poll interval, and one without the channels of steering does not receive
-//! the command line's `quiet` and `stop`; with more queues than each shard waits for by itself, all lengths are then read once a
-//! second. One without `+pubsub|channels` may wake with others for the same job. One without `+zscan` looks through all keys of the database for queues and
-//! processes. A producer, or a reader of the summary, who may not run `+time` has delays and
-//! ages by the clock of its own host.
+//! `+client|tracking` may see retries late by the poll interval, and with many queues reads all lengths once a second; one
+//! without the channels of steering does not receive the command line's `quiet` and `stop`. One without `+pubsub|channels`
+//! may wake with others for the same job. One without `+zscan` looks through all keys of the database for queues and
+//! processes. A producer, or a reader of the summary, who may not run `+time` has delays and ages by the clock of its own
+//! host.
 
 use crate::resp::{Error, Place, RedisErrorKind, RedisUrl, Reply, Requests, Value};
 use crate::wire::{DEFAULT_QUEUE, Keyspace};

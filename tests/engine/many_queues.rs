@@ -10,7 +10,7 @@ use crate::harness::{Redis, Worker, config_file, json, output_of};
 
 const MODES: [&str; 2] = ["at-least-once", "at-most-once"];
 
-/// Far below the time after which all lengths are looked at anyway, 15 s.
+/// Far below the time after which all lengths are looked at anyway, a minute.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// Longer than the pace at which busy shards are told, and than a loop takes to show.

@@ -15,8 +15,15 @@ const NO_RIGHT: &[&str] = &["AUTH", "HELLO", "CLIENT", "MEMORY", "SCRIPT", "COMM
 const OF_OPERATORS: &[&str] = &["PTTL", "SSCAN", "SMEMBERS"];
 
 /// Named by the connection layer or by subcommand, so the word search below does not find them.
-const BY_OTHER_WORDS: &[&str] =
-    &["SCRIPT|LOAD", "CLIENT|ID", "CLIENT|UNBLOCK", "CLIENT|SETNAME", "CLIENT|TRACKING", "MEMORY|USAGE"];
+const BY_OTHER_WORDS: &[&str] = &[
+    "SCRIPT|LOAD",
+    "CLIENT|ID",
+    "CLIENT|UNBLOCK",
+    "CLIENT|SETNAME",
+    "CLIENT|TRACKING",
+    "MEMORY|USAGE",
+    "PUBSUB|CHANNELS",
+];
 
 /// The commands that scripts call.
 fn in_scripts() -> BTreeSet<String> {

@@ -55,6 +55,8 @@ pub(crate) enum Condition {
     Queues10,
     /// Sixty queues
     Queues60,
+    /// A thousand queues
+    Queues1000,
     /// Jobs that fail
     Failing,
     /// Two shards
@@ -70,6 +72,7 @@ impl Condition {
             Self::Aof => ", AOF",
             Self::Queues10 => ", 10 queues",
             Self::Queues60 => ", 60 queues",
+            Self::Queues1000 => ", 1,000 queues",
             Self::Failing => ", failing",
         }
     }
@@ -86,6 +89,7 @@ impl Condition {
         match self {
             Self::Queues10 => 10,
             Self::Queues60 => 60,
+            Self::Queues1000 => 1_000,
             _ => 1,
         }
     }
@@ -97,7 +101,7 @@ pub(crate) struct Options {
     /// Which rows
     #[arg(long, value_enum, value_delimiter = ',')]
     #[arg(
-        default_value = "plain,one,singly,aof,away,queues10,queues60,failing,shards2",
+        default_value = "plain,one,singly,aof,away,queues10,queues60,queues1000,failing,shards2",
         value_name = "ROW,ROW"
     )]
     rows: Vec<Condition>,

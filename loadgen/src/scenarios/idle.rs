@@ -44,6 +44,9 @@ pub(crate) struct Options {
     /// Jobs the worker would allow in flight, one row each
     #[arg(short, long, value_delimiter = ',', default_value = "10", value_name = "N,N", value_parser = cli::concurrency)]
     concurrency: Vec<u64>,
+    /// Queues it serves
+    #[arg(long, default_value = "1", value_name = "N", value_parser = cli::queues)]
+    queues: u64,
     /// Shards of the worker
     #[arg(long, default_value = "2", value_name = "N", value_parser = cli::cores)]
     cores: u64,
@@ -112,7 +115,7 @@ fn watch(
     let mut worker = Worker::start(&Launch {
         program: &scene.program,
         cores: options.cores,
-        queues: 1,
+        queues: options.queues,
         concurrency,
         mode: options.mode,
         url: scene.server.url(),

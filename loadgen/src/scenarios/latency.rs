@@ -97,7 +97,12 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
     let (mut rows, mut floor) = (Vec::new(), Vec::new());
     for per_second in &options.rate {
         let schedule = Schedule { per_second: *per_second, jobs: per_second * options.paced.seconds };
-        let arrivals = Arrivals { concurrency: options.paced.concurrency, schedule, beside: &|_, _| 0 };
+        let arrivals = Arrivals {
+            concurrency: options.paced.concurrency,
+            queues: options.paced.queues,
+            schedule,
+            beside: &|_, _| 0,
+        };
         let (mut runs, mut floor_runs) = (Vec::new(), Vec::new());
         for number in 1..=options.paced.repeat.runs {
             let title =

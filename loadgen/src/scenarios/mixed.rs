@@ -86,7 +86,12 @@ pub(crate) fn run(options: &Options, session: &Session) -> Result<Outcome, Error
     let mut rows = Vec::new();
     for beside in &options.beside {
         let push = |number: u64, requests: &mut Requests| beside.push(options, fib, number, requests);
-        let arrivals = Arrivals { concurrency: options.paced.concurrency, schedule, beside: &push };
+        let arrivals = Arrivals {
+            concurrency: options.paced.concurrency,
+            queues: options.paced.queues,
+            schedule,
+            beside: &push,
+        };
         let mut runs = Vec::new();
         for number in 1..=options.paced.repeat.runs {
             let title =

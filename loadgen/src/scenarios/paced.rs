@@ -40,6 +40,9 @@ pub(super) struct PacedOptions {
     /// Jobs the worker may have in flight
     #[arg(short, long, default_value = "10", value_name = "N", value_parser = cli::concurrency)]
     pub(super) concurrency: u64,
+    /// Queues the worker serves; the jobs go to the first
+    #[arg(long, default_value = "1", value_name = "N", value_parser = cli::queues)]
+    pub(super) queues: u64,
     #[command(flatten)]
     #[serde(flatten)]
     pub(super) repeat: RepeatOptions,
@@ -49,6 +52,8 @@ pub(super) struct PacedOptions {
 pub(super) struct Arrivals<'a> {
     /// Jobs in flight.
     pub(super) concurrency: u64,
+    /// Queues that the worker serves; the jobs go to the first.
+    pub(super) queues: u64,
     /// When.
     pub(super) schedule: Schedule,
     /// Appends what is pushed alongside the measured job of a tick, and returns how many jobs that is.
@@ -119,7 +124,7 @@ pub(super) fn run(
     let mut worker = Worker::start(&Launch {
         program: &scene.program,
         cores: scene.cores,
-        queues: 1,
+        queues: arrivals.queues,
         concurrency: arrivals.concurrency,
         mode,
         url: scene.worker_url(),

@@ -17,7 +17,7 @@ use crate::limits::{BELL_PACE, BELL_PATIENCE};
 #[derive(Debug)]
 pub(super) struct Board {
     queues: Box<[Queue]>,
-    /// Slots of one shard, at least one: as many jobs as it is told of at a time.
+    /// Slots of one shard, at least one: as many jobs as it hears of at a time.
     slots: u64,
     /// When lengths were read last.
     read_at: Option<Instant>,
@@ -66,10 +66,10 @@ impl Board {
         self.queues.iter_mut().for_each(|queue| queue.due = Some(now));
     }
 
-    /// A queue has changed. If it was empty, where a shard waits and this process comes first, it is told at once, and the length
-    /// is read when it has had time to fetch: a job that came alone is gone by then. Where other processes come first they have
-    /// as much time. Changes of a queue that had jobs are gathered, and so are all while no shard waits: who may take them knows
-    /// of it.
+    /// A queue has changed. If it was empty, where a shard waits and this process comes first, it is told at once, and the
+    /// length is read when it has had time to fetch: a job that came alone is gone by then. Where other processes come first
+    /// they have as much time. Changes of a queue that had jobs are gathered, and so are all while no shard waits: who may
+    /// take them knows of it.
     pub(super) fn changed(&mut self, queue: usize, ready: Ready, now: Instant) {
         let read_at = self.read_at;
         let Some(queue) = self.queues.get_mut(queue).filter(|queue| queue.due.is_none()) else { return };
@@ -158,8 +158,8 @@ impl Queue {
     }
 }
 
-/// How much later than the first of them a process looks at a queue that all of them serve: they take turns by queue, so that
-/// one push does not wake them all. `place` of `count`: which of them it is.
+/// How much later than the first of them a process looks at a queue that all of them serve: they take turns by queue, so
+/// that one push does not wake them all. `place` of `count`: which of them it is.
 pub(super) fn place_in_line(queue: &str, place: usize, count: usize) -> usize {
     // FNV-1a: each process has to come to the same.
     let hash = queue.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
