@@ -18,6 +18,8 @@ mod runners;
 mod settings;
 mod slots;
 pub mod table;
+#[cfg(test)]
+mod test_file;
 pub mod types;
 pub mod value;
 pub mod yaml;

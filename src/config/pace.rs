@@ -44,14 +44,8 @@ fn pace(node: &MarkedYaml<'_>) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, Raw, yaml::Document};
+    use super::super::test_file::config;
     use super::*;
-
-    fn config(text: &str) -> Result<Config, String> {
-        let document = Document::parse(Path::new("x.yml"), text).map_err(|error| error.to_string())?;
-        let raw = document.for_environment("production").over(Raw::defaults().unwrap());
-        Config::decide(raw).map_err(|error| error.to_string())
-    }
 
     #[test]
     fn paces_are_read_by_queue_whichever_queues_are_served() {
