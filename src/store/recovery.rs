@@ -102,13 +102,25 @@ pub fn free_suspects(
     command.arg_u64(lead::millis(pause).max(1)).arg_u64(lead::millis(SUSPECT_PAUSE_MAX));
 }
 
-/// The number in the reply to [`free_suspects`]: suspects put back, 0 if there are no more; `None` if
-/// one still waits, or was put back a moment ago.
+/// How [`free_suspects`] ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Freed {
+    /// Suspects put back, 0 if there are no more; `None` if one still waits, or was put back a moment ago.
+    pub count: Option<u64>,
+    /// After which time another may be put back.
+    pub again: Duration,
+}
+
+/// Reads the reply to [`free_suspects`].
 ///
 /// # Errors
-/// If the reply is an error, or not an integer.
-pub fn read_freed(reply: &Reply) -> Result<Option<u64>, Error> {
-    Ok(u64::try_from(reply.as_integer()?).ok())
+/// If the reply is an error, or not of the script's shape.
+pub fn read_freed(reply: &Reply) -> Result<Freed, Error> {
+    let mut parts = reply.as_array()?;
+    let mut part = || parts.next().ok_or_else(|| reply.value().instead_of("two values"))?.as_integer();
+    let (count, again_ms) = (part()?, part()?);
+    let again = Duration::from_millis(u64::try_from(again_ms).unwrap_or(0)).min(SUSPECT_PAUSE_MAX);
+    Ok(Freed { count: u64::try_from(count).ok(), again })
 }
 
 /// Appends the question for the oldest poisonous job of a dead shard. The reply is the payload, or nil if there is none.
