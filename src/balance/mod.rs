@@ -37,6 +37,15 @@ pub struct Wish {
     pub target_s: Option<f64>,
 }
 
+/// How many due jobs of a queue are moved to it a second, at most.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pace {
+    /// The queue.
+    pub queue: String,
+    /// Jobs a second.
+    pub per_second: f64,
+}
+
 /// What is known of a queue at one look.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct QueueNow {

@@ -18,12 +18,13 @@ mod runners;
 mod settings;
 mod slots;
 pub mod table;
+#[cfg(test)]
+mod test_file;
 pub mod types;
 pub mod value;
 pub mod yaml;
 
 pub use error::{Error, Origin};
-pub use pace::QueuePace;
 pub use periodic::PeriodicItem;
 pub use raw::Raw;
 pub use slots::QueueWish;
@@ -31,6 +32,7 @@ pub use types::{
     Balance, GivenUrl, LogFormat, LogLevel, Mode, QueueOrder, QueueSpec, Queues, QueuesError, Unknown,
 };
 
+pub use crate::balance::Pace;
 pub use crate::handler::Pattern;
 pub use crate::runner::spec::{Language, Program, RunnerSpec};
 
@@ -100,7 +102,7 @@ pub struct Config {
     /// What queues are to have, under a balance that gives slots to queues.
     pub slots: Vec<QueueWish>,
     /// Queues whose due jobs have a pace.
-    pub paces: Vec<QueuePace>,
+    pub paces: Vec<Pace>,
     /// Entries the dead set keeps.
     pub max_dead_jobs: u64,
     /// How long an entry stays in the dead set.

@@ -13,27 +13,19 @@ use saphyr::MarkedYaml;
 use super::by_queue::by_queue;
 use super::error::Error;
 use super::periodic::text;
+use crate::balance::Pace;
 use crate::limits::{PACE_MAX, PACE_MIN};
 
 /// The key of the mapping.
 pub(super) const KEY: &str = "pace";
 
-/// The pace of one queue.
-#[derive(Debug, Clone, PartialEq)]
-pub struct QueuePace {
-    /// Its name.
-    pub(crate) queue: String,
-    /// Jobs a second.
-    pub(crate) per_second: f64,
-}
-
 /// Reads the mapping.
 ///
 /// # Errors
 /// The first queue whose pace is refused, with its line.
-pub(super) fn read(path: &Path, node: &MarkedYaml<'_>) -> Result<Vec<QueuePace>, Error> {
+pub(super) fn read(path: &Path, node: &MarkedYaml<'_>) -> Result<Vec<Pace>, Error> {
     let paces = by_queue(path, node, (KEY, "jobs a second"), pace)?;
-    Ok(paces.into_iter().map(|(queue, per_second, _)| QueuePace { queue, per_second }).collect())
+    Ok(paces.into_iter().map(|(queue, per_second, _)| Pace { queue, per_second }).collect())
 }
 
 fn pace(node: &MarkedYaml<'_>) -> Result<f64, String> {
@@ -44,19 +36,13 @@ fn pace(node: &MarkedYaml<'_>) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, Raw, yaml::Document};
+    use super::super::test_file::config;
     use super::*;
-
-    fn config(text: &str) -> Result<Config, String> {
-        let document = Document::parse(Path::new("x.yml"), text).map_err(|error| error.to_string())?;
-        let raw = document.for_environment("production").over(Raw::defaults().unwrap());
-        Config::decide(raw).map_err(|error| error.to_string())
-    }
 
     #[test]
     fn paces_are_read_by_queue_whichever_queues_are_served() {
         let paces = config("queues: [mail]\npace:\n  mail: 50\n  reports: 0.1\n").unwrap().paces;
-        let pace = |queue: &str, per_second| QueuePace { queue: queue.to_owned(), per_second };
+        let pace = |queue: &str, per_second| Pace { queue: queue.to_owned(), per_second };
         assert_eq!(paces, [pace("mail", 50.0), pace("reports", 0.1)]);
         assert_eq!(config("pace:\n").unwrap().paces, []);
     }

@@ -206,13 +206,10 @@ fn json(node: &MarkedYaml<'_>) -> Result<Json, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, Raw, yaml::Document};
-    use super::*;
+    use super::super::{Config, test_file};
 
     fn config(text: &str) -> Result<Config, String> {
-        let document = Document::parse(Path::new("x.yml"), text).map_err(|error| error.to_string())?;
-        let raw = document.for_environment("production").over(Raw::defaults().unwrap());
-        Config::decide(raw).and_then(Config::with_good_cron).map_err(|error| error.to_string())
+        test_file::config(text)?.with_good_cron().map_err(|error| error.to_string())
     }
 
     const GOOD: &str = "

@@ -166,12 +166,11 @@ fn size(number: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, Raw, yaml::Document};
+    use super::super::{Config, test_file};
     use super::*;
 
     fn config(text: &str) -> Result<Config, String> {
-        let document = Document::parse(Path::new("x.yml"), text).map_err(|error| error.to_string())?;
-        Ok(Config::of(document.for_environment("production").over(Raw::defaults().unwrap())))
+        test_file::raw(text).map(Config::of)
     }
 
     #[test]

@@ -9,7 +9,6 @@ use super::{
     Config,
     error::Origin,
     options::OptionSpec,
-    pace::QueuePace,
     periodic::PeriodicItem,
     raw::{address, count, environment, file, metrics, path_prefix, queues, retries, word},
     redis::RedisParts,
@@ -17,6 +16,7 @@ use super::{
     types::{Balance, GivenUrl, LogFormat, LogLevel, Mode, Queues, Unknown},
     value::Value,
 };
+use crate::balance::Pace;
 use crate::runner::spec::RunnerSpec;
 use crate::wire::{Dialect, sidekiq_metrics::MetricsFor};
 
@@ -52,7 +52,7 @@ macro_rules! settings {
             /// What queues of a file are to have.
             pub(super) slots: Option<Vec<QueueWish>>,
             /// Paces of due jobs of a file.
-            pub(super) paces: Option<Vec<QueuePace>>,
+            pub(super) paces: Option<Vec<Pace>>,
             /// The runner of the application that is required.
             pub(super) require: Option<RunnerSpec>,
             /// Places of settings that are accepted and have no effect.

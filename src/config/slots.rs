@@ -93,14 +93,8 @@ pub(super) fn check(wishes: &[QueueWish], balance: Balance, queues: &Queues) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, Raw, yaml::Document};
+    use super::super::test_file::config;
     use super::*;
-
-    fn config(text: &str) -> Result<Config, String> {
-        let document = Document::parse(Path::new("x.yml"), text).map_err(|error| error.to_string())?;
-        let raw = document.for_environment("production").over(Raw::defaults().unwrap());
-        Config::decide(raw).map_err(|error| error.to_string())
-    }
 
     #[test]
     fn wishes_are_read_by_queue() {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::duty::DutyOptions;
 use super::service_manager::ServiceManager;
 use super::settings::Settings;
-use crate::balance::{Rule, Wish};
+use crate::balance::{Pace, Rule, Wish};
 use crate::cron::CronEntry;
 use crate::job::Schema;
 use crate::limits::{
@@ -15,7 +15,6 @@ use crate::limits::{
 use crate::mesh::Ending;
 use crate::resp::RedisUrl;
 use crate::stats::{ControlStats, ShardStats};
-use crate::store::due::Pace;
 use crate::wire::{Keyspace, Presence};
 
 /// What control is given before it starts.

@@ -35,11 +35,15 @@ pub(super) async fn free_suspects(link: &mut ControlLink, remains: &Remains) -> 
             let replies = link
                 .call(|scripts, requests| recovery::free_suspects(scripts, queue, (at_once, pause), requests))
                 .await?;
-            match replies.first().map(recovery::read_freed).transpose()?.flatten() {
-                Some(0) => break,
-                _ if begun.elapsed() >= SUSPECTS_TIME_MAX => return Ok(false),
-                _ => Timer::new(pause).await,
-            };
+            let freed = recovery::read_freed(replies.first().ok_or(Error::Closed)?)?;
+            if freed.count == Some(0) {
+                break;
+            }
+            if begun.elapsed() >= SUSPECTS_TIME_MAX {
+                return Ok(false);
+            }
+            // The pause of another reaper may last longer than the one that this would make.
+            Timer::new(freed.again).await;
         }
     }
     Ok(true)

@@ -9,7 +9,7 @@ use super::web::Web;
 use crate::balance::{Rule, Wish};
 use crate::cli::Program;
 use crate::client::Spelling;
-use crate::config::{Balance, Config, Mode, QueueOrder, QueuePace, Unknown};
+use crate::config::{Balance, Config, Mode, QueueOrder, Unknown};
 use crate::control::{
     BalanceOptions, ControlOptions, DutyOptions, Expected, RubyListTimes, ServiceManager, Settings,
 };
@@ -18,7 +18,6 @@ use crate::resp::RedisUrl;
 use crate::runner::OnCores;
 use crate::shard::{self, ShardOptions};
 use crate::stats::ShardStats;
-use crate::store::due::Pace;
 use crate::store::turn::QueueKeys;
 use crate::time::RedisClock;
 use crate::wire::heartbeat_key::{Heartbeat, Poller, ServedQueue, join_queues};
@@ -132,7 +131,7 @@ pub(super) fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> Contr
                 .map(|(queue, _)| (queue.clone(), wish(config, queue)))
                 .collect(),
         }),
-        paces: config.paces.iter().map(pace).collect(),
+        paces: config.paces.clone(),
         stats: shards.iter().map(|shard| Arc::clone(&shard.stats)).collect(),
         published: Arc::default(),
         expected: Expected {
@@ -143,11 +142,6 @@ pub(super) fn control_options(life: &Life<'_>, shards: &[ShardOptions]) -> Contr
         periodic: Arc::default(),
         manager: ServiceManager::find(&|name| std::env::var_os(name)),
     }
-}
-
-fn pace(pace: &QueuePace) -> Pace {
-    let QueuePace { queue, per_second } = pace;
-    Pace { queue: queue.clone(), per_second: *per_second }
 }
 
 /// What a queue is to have.

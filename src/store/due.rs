@@ -15,6 +15,7 @@ use super::entries::{Entry, Set};
 use super::lead;
 use super::operate::{self, Condemned, DeadSetCaps};
 use super::scripts::{Script, Scripts};
+use crate::balance::Pace;
 use crate::job::{Schema, text_of_head};
 use crate::limits::{
     DUE_AGAIN, DUE_BYTES_MAX, DUE_JOBS_MAX, DUE_PAGE_JOBS, ENTRY_HEAD_BYTES, PAYLOAD_BYTES_MAX,
@@ -36,15 +37,6 @@ pub struct DueLook<'a> {
     pub told: Option<&'a FirstJob>,
     /// Queues whose due jobs have a pace.
     pub paces: &'a [Pace],
-}
-
-/// How many due jobs of a queue are moved to it a second, at most.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Pace {
-    /// The queue.
-    pub queue: String,
-    /// Jobs a second.
-    pub per_second: f64,
 }
 
 /// A due job that was read here: to find its queue in megabytes of numbers would hold Redis up.

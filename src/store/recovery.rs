@@ -4,11 +4,12 @@ use std::ops::AddAssign;
 use std::time::Duration;
 
 use super::flight::{self, Burial};
+use super::lead;
 use super::scripts::{Script, Scripts};
 use super::turn::QueueKeys;
 use crate::limits::{
     FENCE, HAND_BACK_BYTES_MAX, REAP_BYTES_MAX, REAP_JOBS_MAX, RECOVERIES_MAX, RECOVERIES_MEMORY,
-    SUSPECT_RECOVERIES,
+    SUSPECT_PAUSE_MAX, SUSPECT_RECOVERIES,
 };
 use crate::resp::{Error, Reply, Requests, Value};
 use crate::wire::{Keyspace, Presence, figures, in_flight};
@@ -86,27 +87,40 @@ pub fn read_reaped(reply: &Reply) -> Result<Reaped, Error> {
 }
 
 /// Appends the move of up to `count` suspects, and none after [`HAND_BACK_BYTES_MAX`], of a dead shard to the right end of
-/// their queue, unless a suspect that was put back earlier still waits there, or one was less than `pause` ago, by any
-/// process. [`read_freed`] reads the reply. Atomic.
+/// their queue, unless a suspect that was put back earlier still waits there, or the pause after it is not over, whichever
+/// process made it. After these the pause is `pause`, at most [`SUSPECT_PAUSE_MAX`]. [`read_freed`] reads the reply.
+/// Atomic.
 pub fn free_suspects(
     scripts: &Scripts,
     queue: &QueueKeys,
     (count, pause): (usize, Duration),
     requests: &mut Requests,
 ) {
-    let mut command = scripts.begin(Script::Free, 3, 4, requests);
+    let mut command = scripts.begin(Script::Free, 3, 5, requests);
     command.arg(&queue.list).arg(&queue.suspects).arg(&in_flight::freed(&queue.list));
     command.arg_u64(count as u64).arg_u64(SUSPECT_RECOVERIES).arg_u64(HAND_BACK_BYTES_MAX as u64);
-    command.arg_u64(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).max(1));
+    command.arg_u64(lead::millis(pause).max(1)).arg_u64(lead::millis(SUSPECT_PAUSE_MAX));
 }
 
-/// The number in the reply to [`free_suspects`]: suspects put back, 0 if there are no more; `None` if
-/// one still waits, or was put back a moment ago.
+/// How [`free_suspects`] ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Freed {
+    /// Suspects put back, 0 if there are no more; `None` if one still waits, or was put back a moment ago.
+    pub count: Option<u64>,
+    /// After which time another may be put back.
+    pub again: Duration,
+}
+
+/// Reads the reply to [`free_suspects`].
 ///
 /// # Errors
-/// If the reply is an error, or not an integer.
-pub fn read_freed(reply: &Reply) -> Result<Option<u64>, Error> {
-    Ok(u64::try_from(reply.as_integer()?).ok())
+/// If the reply is an error, or not of the script's shape.
+pub fn read_freed(reply: &Reply) -> Result<Freed, Error> {
+    let mut parts = reply.as_array()?;
+    let mut part = || parts.next().ok_or_else(|| reply.value().instead_of("two values"))?.as_integer();
+    let (count, again_ms) = (part()?, part()?);
+    let again = Duration::from_millis(u64::try_from(again_ms).unwrap_or(0)).min(SUSPECT_PAUSE_MAX);
+    Ok(Freed { count: u64::try_from(count).ok(), again })
 }
 
 /// Appends the question for the oldest poisonous job of a dead shard. The reply is the payload, or nil if there is none.

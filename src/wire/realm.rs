@@ -140,7 +140,7 @@ impl Realm {
     }
 
     /// Which moments are taken of queues whose due jobs have a pace (hash): by queue, the first moment with room, Unix
-    /// seconds, and how many jobs have it. There only while some are taken.
+    /// seconds, how many jobs have it, and the pace. There only while some are taken.
     #[must_use]
     pub fn paces(&self) -> Cow<'static, str> {
         match &self.queue {

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use crate::own_redis::OwnRedis;
-use jiggler_uring::internal::limits::REAP_BYTES_MAX;
+use jiggler_uring::internal::limits::{REAP_BYTES_MAX, SUSPECT_PAUSE_MAX};
 use jiggler_uring::internal::net::blocking::BlockingConnection;
 use jiggler_uring::internal::resp::{Reply, Requests};
 use jiggler_uring::internal::store::flight;
 use jiggler_uring::internal::store::process::{self, Holder, LeaseTimes, Renewal};
-use jiggler_uring::internal::store::recovery::{self, Reaped, ReapedJobs};
+use jiggler_uring::internal::store::recovery::{self, Freed, Reaped, ReapedJobs};
 use jiggler_uring::internal::store::scripts::Scripts;
 use jiggler_uring::internal::store::turn::QueueKeys;
 use jiggler_uring::internal::wire::{in_flight, keys::JIGGLER, lease};
@@ -99,10 +99,20 @@ impl Setup {
         let freed = in_flight::freed(&dead.queues[0].list);
         requests.command(&[b"DEL", &freed]);
         self.conn.call_one(&requests).unwrap();
-        self.free_after(dead, count, Duration::from_secs(60))
+        self.free_after(dead, count, SUSPECT_PAUSE_MAX).count
     }
 
-    fn free_after(&mut self, dead: &Dead, count: usize, pause: Duration) -> Option<u64> {
+    /// Unix milliseconds by its clock.
+    fn now_ms(&mut self) -> i64 {
+        let reply = self.run(&[b"TIME"]);
+        let part = |at: usize| {
+            let text = reply.as_array().unwrap().nth(at).unwrap().as_bulk().unwrap().to_vec();
+            String::from_utf8(text).unwrap().parse::<i64>().unwrap()
+        };
+        part(0) * 1_000 + part(1) / 1_000
+    }
+
+    fn free_after(&mut self, dead: &Dead, count: usize, pause: Duration) -> Freed {
         let mut requests = Requests::new();
         recovery::free_suspects(&self.scripts, &dead.queues[0], (count, pause), &mut requests);
         recovery::read_freed(&self.conn.call_one(&requests).unwrap()).unwrap()
@@ -238,18 +248,34 @@ fn of_all_reapers_one_frees_a_suspect_of_a_queue_at_a_time() {
         })
         .collect();
     let dead = deaths.pop().unwrap();
-    let long = Duration::from_secs(60);
-    assert_eq!(setup.free_after(&dead, 1, long), Some(1));
+    let most = SUSPECT_PAUSE_MAX.as_millis() as i64;
+    let freed_one = setup.free_after(&dead, 1, SUSPECT_PAUSE_MAX);
+    assert_eq!(freed_one, Freed { count: Some(1), again: SUSPECT_PAUSE_MAX });
+    let waits = setup.free_after(&dead, 1, Duration::from_millis(7));
+    assert_eq!(waits, Freed { count: None, again: Duration::from_millis(7) }, "nobody says until when");
     setup.run(&[b"DEL", queue.as_bytes()]);
-    assert_eq!(setup.free_after(&dead, 1, long), None, "the first may be killing its process just now");
+    // Of those who come meanwhile none frees another, however short its own pause would be.
+    let mut were_in_time = 0;
+    for pause in [SUSPECT_PAUSE_MAX, Duration::from_millis(1), Duration::ZERO].into_iter().cycle().take(30) {
+        let till = setup.now_ms() + most;
+        setup.run(&[b"SET", &freed, till.to_string().as_bytes()]);
+        let (Freed { count, again }, after) = (setup.free_after(&dead, 0, pause), setup.now_ms());
+        if after < till {
+            assert_eq!(count, None, "the first may be killing its process just now");
+            let again = again.as_millis() as i64;
+            assert!((till - after..=most).contains(&again), "{again} of {}", till - after);
+            were_in_time += 1;
+        }
+    }
+    assert!(were_in_time > 0, "each of thirty calls took half a second");
     assert_eq!(setup.list(queue.as_bytes()), [""; 0]);
     // What is stored there by others, or for longer than any pause, holds up nothing.
     for other in [&b"x"[..], b"99999999999999"] {
         setup.run(&[b"SET", &freed, other]);
-        assert_eq!(setup.free_after(&dead, 1, long), Some(1));
+        assert_eq!(setup.free_after(&dead, 1, Duration::from_millis(1)).count, Some(1));
         setup.run(&[b"DEL", queue.as_bytes()]);
     }
-    assert_eq!(setup.free_after(&dead, 1, long), Some(0), "there are no more");
+    assert_eq!(setup.free_after(&dead, 1, SUSPECT_PAUSE_MAX).count, Some(0), "there are no more");
 }
 
 #[test]

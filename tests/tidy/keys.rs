@@ -61,3 +61,44 @@ fn keys_are_spelt_only_in_the_wire_layer() {
     let scripts = source::files(root(), "src", "lua");
     report(sources.flat_map(broken_keys).chain(scripts.iter().flat_map(broken_script)));
 }
+
+/// What the wire layer spells: keys of ours, and what follows the braces of those beside a queue.
+pub(crate) fn spelt_keys(source: &Source) -> Vec<String> {
+    let word = |text: &str| {
+        text.chars().take_while(|c| c.is_ascii_lowercase() || matches!(c, ':' | '_')).collect::<String>()
+    };
+    let mut found = Vec::new();
+    for (_, text) in source.product_literals() {
+        if text.starts_with("jiggler:uring:") {
+            found.push(word(text));
+        }
+        let beside = text.match_indices("}:").map(|(at, _)| word(&text[at + 2..]));
+        found.extend(beside.filter(|word| !word.is_empty()).map(|word| format!("}}:{word}")));
+        // What a realm passes to `beside_queue`.
+        if source.path.ends_with("/realm.rs") && !text.is_empty() && word(text) == *text {
+            found.extend(text.split(':').next().map(str::to_owned));
+        }
+    }
+    found
+}
+
+/// An operator who finds a key finds it there too.
+#[test]
+fn the_table_of_keys_shows_every_key_that_is_spelt() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let table = readme.split("### Keys in Redis").nth(1).unwrap().split("\n#").next().unwrap();
+    let keys: Vec<String> = src()
+        .iter()
+        .filter(|source| source.path.starts_with("src/wire/") && !source.is_test())
+        // Under the names of channels nothing is kept.
+        .filter(|source| !source.path.ends_with("/channels.rs"))
+        .flat_map(spelt_keys)
+        .collect();
+    assert!(
+        keys.len() > 20 && keys.iter().any(|key| key == "}:freed"),
+        "the search has gone blind: {keys:?}"
+    );
+    let missing: Vec<&String> =
+        keys.iter().filter(|key| !table.contains(key.trim_end_matches(':'))).collect();
+    assert_eq!(missing, [""; 0], "README.md, Keys in Redis");
+}

@@ -26,10 +26,15 @@ pub(super) struct Noted {
 }
 
 impl Noted {
-    /// Its number among the steps of time.
+    /// In which step of time it was.
     pub(super) fn step(&self) -> u64 {
-        self.at.max(0.0) as u64 / RECENT_STEP_S
+        step_of(self.at)
     }
+}
+
+/// The number of the step in which this moment is, in Unix seconds.
+fn step_of(at: f64) -> u64 {
+    at.max(0.0) as u64 / RECENT_STEP_S
 }
 
 impl Recent {
@@ -42,7 +47,7 @@ impl Recent {
             waiting: seen.waiting_jobs,
             depths: seen.longest(RECENT_QUEUES_MAX).map(of_queue).collect(),
         };
-        let step = seen.at.max(0.0) as u64 / RECENT_STEP_S;
+        let step = step_of(seen.at);
         match self.looks.back().map(Noted::step) {
             Some(last) if last == step => {}
             // The clock of Redis went back: what was noted is of another time.

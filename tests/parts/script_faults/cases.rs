@@ -137,7 +137,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case {
             before: &["RPUSH qa:i:s A1 A2", "LPUSH qa A9"],
             keys: "qa qa:i:s qa:freed",
-            args: "2 1 1000 60000",
+            args: "2 1 1000 60000 60000",
             jobs: &["A1", "A2", "A9"],
             ..Case::of(Script::Free, "free")
         },
