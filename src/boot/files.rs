@@ -6,8 +6,11 @@ use rlimit::Resource;
 
 use super::Error;
 use crate::config::{Config, Mode};
-use crate::limits::{CONTROL_CONNECTIONS, PROCESS_FILES, SHARD_FILES, WEB_CONNECTIONS_MAX, WEB_FILES};
+use crate::limits::{
+    CONTROL_CONNECTIONS, PROCESS_FILES, SHARD_FILES, WAITERS_QUEUES_MAX, WEB_CONNECTIONS_MAX, WEB_FILES,
+};
 use crate::runner::spec::files_of_all;
+use crate::shard;
 
 /// Connections to Redis that a worker of this configuration has.
 pub(crate) fn connections(config: &Config, shards: usize) -> usize {
@@ -17,7 +20,7 @@ pub(crate) fn connections(config: &Config, shards: usize) -> usize {
         // lease, poller and, while it reaps, a reaper for each queue.
         return shards * 3 * queues + 3 * queues + CONTROL_CONNECTIONS;
     }
-    let waiting = if config.mode == Mode::AtLeastOnce { queues } else { 1 };
+    let waiting = shard::waiters(queues > WAITERS_QUEUES_MAX, config.mode == Mode::AtLeastOnce, queues);
     // The shard's own, and its client's.
     shards * (waiting + 2) + CONTROL_CONNECTIONS
 }
@@ -57,6 +60,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::config::Queues;
     use crate::limits::WEB_ADDRESS;
     use crate::runner::spec::RunnerSpec;
 
@@ -72,6 +76,18 @@ mod tests {
         let runners = Config { runners: vec![runner], ..config.clone() };
         // Socket, output, process here and in the keeper.
         assert!(needed(&runners, 2) >= needed(&config, 2) + 4 * 100);
+    }
+
+    #[test]
+    fn many_queues_need_no_more_than_few() {
+        let of = |count: usize| {
+            let specs: Vec<String> = (0..count).map(|number| format!("q{number}")).collect();
+            let queues = Queues::new(Queues::parse_list(&specs.join(",")).unwrap()).unwrap();
+            connections(&Config { queues, ..Config::default() }, 4)
+        };
+        assert!(of(WAITERS_QUEUES_MAX) > of(1));
+        assert_eq!(of(1_000), of(WAITERS_QUEUES_MAX + 1));
+        assert!(of(1_000) < of(1));
     }
 
     #[test]

@@ -252,6 +252,9 @@ impl Bell {
 
     /// Tells the busy shards all they do not know, and of those that wait as many as there are jobs for.
     fn tell(&mut self) {
+        if !self.board.has_news() {
+            return;
+        }
         let now = Instant::now();
         let (count, mut may_tell) = (self.sent.len(), self.board.may_tell(now));
         let mut told_any = false;
@@ -288,7 +291,7 @@ impl Bell {
 
     /// Waits until something has arrived, a shard begins to wait, or something is due by itself. Nothing is read meanwhile.
     async fn wait(&mut self, conn: &Connection) -> Result<(), Error> {
-        let is_untold = (0..self.sent.len()).any(|shard| !self.board.untold(shard).is_empty());
+        let is_untold = self.board.has_news();
         // A shard that is held up by a job, and has not heard what it was told before, is tried again.
         let again = is_untold.then(|| Instant::now() + BELL_PACE);
         let due = [self.board.wakes_at(is_untold), again].into_iter().flatten();

@@ -269,8 +269,8 @@ fn idleness_check(seconds: u64) -> Check {
 }
 
 fn tracking(conn: &mut BlockingConnection) -> Result<Check, Error> {
-    let advice =
-        "allow this user HELLO and CLIENT TRACKING, or jobs with a delay may be late by poll_interval";
+    let advice = "allow this user HELLO and CLIENT TRACKING, or jobs with a delay may be late by poll_interval, and with \
+                  more than eight queues all jobs by a second";
     let id = match one(conn, server::ask_id) {
         Ok(id) => id.as_integer()?,
         Err(Error::Redis(error)) => return Ok(Check::warning("tracking", error, advice)),

@@ -97,9 +97,9 @@ pub const SHARD_FILES: usize = 12;
 /// Files that a process has open besides its shards and its jobs: control's connections and rings, the standard ones.
 pub const PROCESS_FILES: usize = 64;
 
-/// Connections that control keeps: upkeep, poller, cancellations, and for a while the reaper's two and the one that
-/// reads what is paused.
-pub const CONTROL_CONNECTIONS: usize = 6;
+/// Connections that control keeps: upkeep, poller, cancellations, with many queues the bell, and for a while the reaper's
+/// two and the one that reads what is paused.
+pub const CONTROL_CONNECTIONS: usize = 7;
 
 /// Shards that `top` shows: those of the first processes.
 pub const TOP_SHARDS_MAX: usize = 200;

@@ -33,6 +33,9 @@ pub const BELL_LATE_MAX: Duration = Duration::from_millis(10);
 /// priority is seen.
 pub const BELL_PACE: Duration = Duration::from_millis(20);
 
+/// The same for a queue that had jobs before, for each of those: so a process asks for 2,000 lengths a second at most.
+pub const BELL_PACE_EACH: Duration = Duration::from_micros(500);
+
 /// How often the length of every queue is looked at whether or not it was said to change, and who else listens. At least
 /// three heartbeats.
 pub const BELL_LOOK: Duration = Duration::from_secs(60);

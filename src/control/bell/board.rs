@@ -11,7 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::limits::{BELL_PACE, BELL_PATIENCE};
+use crate::limits::{BELL_PACE, BELL_PACE_EACH, BELL_PATIENCE};
 
 /// See the module.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(super) struct Board {
     queues: Box<[Queue]>,
     /// Slots of one shard, at least one: as many jobs as it hears of at a time.
     slots: u64,
+    /// How many queues have jobs.
+    filled: u32,
     /// When lengths were read last.
     read_at: Option<Instant>,
     /// How many shards that wait are to be told, so that all jobs that were counted find a slot.
@@ -35,6 +37,8 @@ struct Queue {
     has_jobs: bool,
     /// For each shard, whether it knows that.
     told: Box<[bool]>,
+    /// How many of them do not.
+    untold: usize,
 }
 
 /// Who is there for the jobs of a queue that has changed.
@@ -51,10 +55,12 @@ pub(super) enum Ready {
 impl Board {
     /// For this many queues and shards, all of which have everything to learn.
     pub(super) fn new(queues: usize, shards: usize, slots: usize, now: Instant) -> Self {
-        let queue = |_| Queue { due: Some(now), has_jobs: false, told: vec![false; shards].into() };
+        let queue =
+            |_| Queue { due: Some(now), has_jobs: false, told: vec![false; shards].into(), untold: shards };
         Self {
             queues: (0..queues).map(queue).collect(),
             slots: slots.max(1) as u64,
+            filled: 0,
             read_at: None,
             wanted: 1,
             patient_until: None,
@@ -71,15 +77,17 @@ impl Board {
     /// they have as much time. Changes of a queue that had jobs are gathered, and so are all while no shard waits: who may
     /// take them knows of it.
     pub(super) fn changed(&mut self, queue: usize, ready: Ready, now: Instant) {
-        let read_at = self.read_at;
+        let gathered = |pace: Duration| self.read_at.map_or(now, |at| (at + pace).max(now));
+        let (soon, later) = (gathered(BELL_PACE), gathered(BELL_PACE.max(BELL_PACE_EACH * self.filled)));
         let Some(queue) = self.queues.get_mut(queue).filter(|queue| queue.due.is_none()) else { return };
         queue.due = Some(match ready {
-            Ready::Now if !queue.has_jobs => {
-                queue.is_filled();
+            _ if queue.has_jobs => later,
+            Ready::Now => {
+                queue.fill(&mut self.filled);
                 now + BELL_PATIENCE
             }
-            Ready::Later(pause) if !queue.has_jobs => now + pause,
-            _ => read_at.map_or(now, |at| (at + BELL_PACE).max(now)),
+            Ready::Later(pause) => now + pause,
+            Ready::Nobody => soon,
         });
     }
 
@@ -107,13 +115,19 @@ impl Board {
 
     /// The length of a queue.
     pub(super) fn read(&mut self, queue: usize, length: u64) {
-        let slots = self.slots;
         let Some(queue) = self.queues.get_mut(queue) else { return };
-        queue.has_jobs = length > 0;
         if length > 0 {
-            queue.is_filled();
-            self.wanted = self.wanted.max(usize::try_from(length.div_ceil(slots)).unwrap_or(usize::MAX));
+            queue.fill(&mut self.filled);
+            let shards = usize::try_from(length.div_ceil(self.slots)).unwrap_or(usize::MAX);
+            self.wanted = self.wanted.max(shards);
+        } else if std::mem::take(&mut queue.has_jobs) {
+            self.filled -= 1;
         }
+    }
+
+    /// Whether any shard is to be told of anything.
+    pub(super) fn has_news(&self) -> bool {
+        self.queues.iter().any(|queue| queue.has_jobs && queue.untold > 0)
     }
 
     /// The queues with jobs of which this shard has not been told.
@@ -125,8 +139,9 @@ impl Board {
     /// It was told of these.
     pub(super) fn tell(&mut self, shard: usize, queues: &[usize]) {
         for queue in queues {
-            if let Some(told) = self.queues.get_mut(*queue).and_then(|queue| queue.told.get_mut(shard)) {
-                *told = true;
+            let Some(queue) = self.queues.get_mut(*queue) else { continue };
+            if let Some(told) = queue.told.get_mut(shard) {
+                queue.untold -= usize::from(!std::mem::replace(told, true));
             }
         }
     }
@@ -151,10 +166,11 @@ impl Board {
 }
 
 impl Queue {
-    /// It has jobs that nobody has been told of.
-    fn is_filled(&mut self) {
-        self.has_jobs = true;
+    /// It has jobs of which nobody knows. `filled`: how many queues have any.
+    fn fill(&mut self, filled: &mut u32) {
+        *filled += u32::from(!std::mem::replace(&mut self.has_jobs, true));
         self.told.fill(false);
+        self.untold = self.told.len();
     }
 }
 
@@ -245,6 +261,25 @@ mod tests {
         assert_eq!(board.wakes_at(false), None);
         board.forget(now);
         assert_eq!(board.take_due(now), [0, 1, 2]);
+    }
+
+    #[test]
+    fn the_more_queues_have_jobs_the_longer_their_changes_are_gathered() {
+        let now = Instant::now();
+        let mut board = Board::new(1_000, 1, 4, now);
+        board.take_due(now);
+        (0..999).for_each(|queue| board.read(queue, 1));
+        board.read(999, 0);
+        board.changed(0, Ready::Nobody, now);
+        assert_eq!(board.wakes_at(false), Some(now + BELL_PACE_EACH * 999));
+        board.changed(999, Ready::Nobody, now);
+        assert_eq!(board.wakes_at(false), Some(now + BELL_PACE), "one that was empty is seen soon");
+        (0..999).for_each(|queue| board.read(queue, 0));
+        assert!(!board.has_news());
+        board.read(7, 1);
+        assert!(board.has_news());
+        board.tell(0, &[7, 7]);
+        assert!(!board.has_news() && board.untold(0).is_empty());
     }
 
     #[test]
