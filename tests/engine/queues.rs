@@ -116,32 +116,32 @@ fn queues_with_weights_share_in_proportion_and_the_lightest_is_served_in_every_r
 }
 
 #[test]
-fn a_job_in_any_of_ten_queues_wakes_an_idle_worker_in_every_mode() {
+fn a_job_in_any_of_eight_queues_wakes_an_idle_worker_in_every_mode() {
     for mode in ["at-least-once", "at-most-once"] {
         let redis = Redis::start();
-        let names: Vec<String> = (0..10).map(|n| format!("q{n}")).collect();
+        let names: Vec<String> = (0..8).map(|n| format!("q{n}")).collect();
         let mut worker = Worker::start(&redis, &["-q", &names.join(","), "--mode", mode]);
-        let waiters = if mode == "at-least-once" { 10 } else { 1 };
+        let waiters = if mode == "at-least-once" { 8 } else { 1 };
         for (round, name) in names.iter().enumerate() {
             wait_until("the worker waits", || redis.waiting() == waiters);
             fill(&redis, name, 1);
             let done = round as u64 + 1;
             wait_within(WAKE_WITHIN, "the job runs", || (redis.processed() == done).then_some(()));
         }
-        assert_eq!(died(&redis).len(), 10);
+        assert_eq!(died(&redis).len(), 8);
         worker.stop();
         assert_eq!(redis.keys("*list*"), [""; 0], "{mode}");
     }
 }
 
 #[test]
-fn a_burst_into_ten_queues_is_drained_by_two_cores() {
+fn a_burst_into_eight_queues_is_drained_by_two_cores() {
     let redis = Redis::start();
-    let names: Vec<String> = (0..10).map(|n| format!("q{n}")).collect();
+    let names: Vec<String> = (0..8).map(|n| format!("q{n}")).collect();
     let mut worker = Worker::start(&redis, &["--cores", "2", "-q", &names.join(",")]);
-    wait_until("all wait", || redis.waiting() == 20);
+    wait_until("all wait", || redis.waiting() == 16);
     for name in &names {
-        fill(&redis, name, 500);
+        fill(&redis, name, 625);
     }
     wait_until("all have run", || redis.processed() == 5_000);
     wait_until("all are acked", || lists_in_flight(&redis).is_empty());
