@@ -21,7 +21,8 @@ use crate::{
     net::blocking::BlockingConnection,
     resp::Requests,
     store::{
-        entries::{Entry, Place},
+        entries::{Entry, Place, Set},
+        pace,
         position::{self, Position},
         survey::Scope,
     },
@@ -29,7 +30,8 @@ use crate::{
     wire::ListName,
 };
 
-/// Looks for the job and says what it waits for. Round trips: those of `show`, and two more for one in a queue.
+/// Looks for the job and says what it waits for. Round trips: those of `show`, two more for one in a queue,
+/// one for one that is to come to a queue later.
 ///
 /// # Errors
 /// As `show`.
@@ -48,8 +50,10 @@ pub(crate) fn why(db: &Database, wanted: &Wanted, format: Format, out: &mut dyn 
     match &found {
         Some((place, entry)) => {
             let waits = answer.note_place(&fleet, place, entry, db.schema);
-            if let Place::Queue(queue) = place {
-                in_queue(db, queue, entry, waits, &mut answer)?;
+            match place {
+                Place::Queue(queue) => in_queue(db, queue, entry, waits, &mut answer)?,
+                Place::Set(Set::Scheduled | Set::Retries) => paced(db, entry, fleet.at, &mut answer)?,
+                Place::Set(Set::Dead) => {}
             }
         }
         None if runs.is_empty() => return Err(nowhere(&wanted.jid, searched)),
@@ -71,6 +75,20 @@ fn text(answer: &Answer, place: Option<&Place>, out: &mut dyn Write) -> Result<(
     }
     for reason in &answer.reasons {
         writeln!(out, "- {}", reason.text)?;
+    }
+    Ok(())
+}
+
+/// Whether it was put off to keep the pace of its queue.
+fn paced(db: &Database, entry: &Entry, now: f64, answer: &mut Answer) -> Result<(), Error> {
+    let (Some(score), Some(queue)) = (entry.score, answer.queue.clone()) else { return Ok(()) };
+    let mut conn = BlockingConnection::connect(&db.at_key(db.keys.queue(&queue).as_bytes()).url)?;
+    let mut requests = Requests::new();
+    pace::ask(db.keys, &queue, &mut requests);
+    // A user who may not ask is told less.
+    let replies = conn.call(&requests)?;
+    if let Some(moments) = replies.first().and_then(|reply| pace::read(reply).ok().flatten()) {
+        answer.note_pace(&moments, score, now);
     }
     Ok(())
 }

@@ -211,6 +211,20 @@ impl Config {
         rows.filter(|id| self.differs(other, *id)).collect()
     }
 
+    /// The keys of the file, beside those of the table, in which two configurations differ. All of them need a restart.
+    #[must_use]
+    pub(crate) fn different_lists(&self, other: &Self) -> Vec<&'static str> {
+        // Where something is said may change without a change of what is.
+        let slots = self.slots.iter().map(QueueWish::said).ne(other.slots.iter().map(QueueWish::said));
+        let entry = |item: &PeriodicItem| item.entry.clone();
+        let lists = [
+            (slots::KEY, slots),
+            (pace::KEY, self.paces != other.paces),
+            (periodic::KEY, self.periodic.iter().map(entry).ne(other.periodic.iter().map(entry))),
+        ];
+        lists.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
+    }
+
     fn differs_apart(&self, other: &Self, id: OptionId) -> bool {
         let url = |config: &Self| {
             config.redis_url.as_ref().map(|given| given.url.without_file_contents().into_owned())

@@ -34,6 +34,13 @@ pub struct QueueWish {
     origin: Origin,
 }
 
+impl QueueWish {
+    /// What is said of which queue, wherever that is.
+    pub(super) fn said(&self) -> (&str, Wish) {
+        (&self.queue, self.wish)
+    }
+}
+
 /// Reads the mapping.
 ///
 /// # Errors

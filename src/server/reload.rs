@@ -25,7 +25,7 @@ pub(super) fn reload(source: Source, running: &Config) -> Option<Reload> {
                 return None;
             }
         };
-        tell(&running.differences(&config));
+        tell(&running.differences(&config), &running.different_lists(&config));
         let before = running.log_level;
         running = config.reloaded_into(&running);
         if running.log_level != before && !logging::set_level(running.log_level) {
@@ -35,15 +35,15 @@ pub(super) fn reload(source: Source, running: &Config) -> Option<Reload> {
     }))
 }
 
-fn tell(differences: &[OptionId]) {
+fn tell(differences: &[OptionId], lists: &[&'static str]) {
     let names = |change: Change| {
         let specs = OPTIONS.iter().filter(|spec| differences.contains(&spec.id) && spec.change == change);
-        specs.map(|spec| spec.key).collect::<Vec<_>>().join(",")
+        specs.map(|spec| spec.key).collect::<Vec<_>>()
     };
-    let (changed, waits) = (names(Change::Hangup), names(Change::Restart));
+    let (changed, waits) = (names(Change::Hangup).join(","), [&names(Change::Restart), lists].concat());
     let shown = if changed.is_empty() { "nothing" } else { &changed };
     tracing::info!(changed = shown, "configuration reread");
     if !waits.is_empty() {
-        tracing::warn!(options = waits, "options that need a restart have changed too");
+        tracing::warn!(options = waits.join(","), "options that need a restart have changed too");
     }
 }

@@ -28,6 +28,7 @@ pub mod enqueue;
 pub mod entries;
 pub mod operate;
 pub mod outbox;
+pub mod pace;
 pub mod paused;
 pub mod position;
 pub mod progress;

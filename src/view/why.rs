@@ -12,6 +12,7 @@ use crate::foreign::Foreign;
 use crate::job::failure::CLASS_POISON;
 use crate::job::{Parser, Schema};
 use crate::store::entries::{Entry, Place, Set};
+use crate::store::pace::Moments;
 use crate::store::survey::{Process, Summary};
 use crate::wire::ListName;
 use crate::wire::heartbeat_key::{Poller, split_queues};
@@ -59,6 +60,16 @@ impl Answer {
                 format!("it is running{long}{shard} of process {process} (pid {} on {host})", run.pid);
             self.add("running", place);
         }
+    }
+
+    /// Adds that a job whose score this is was put off to keep the pace of its queue, if it was.
+    pub(crate) fn note_pace(&mut self, moments: &Moments, score: f64, now: f64) {
+        if score <= now || !moments.have(score) {
+            return;
+        }
+        let queue = ListName::shown(self.queue.as_deref().unwrap_or("-"));
+        let (pace, turn) = (moments.per_second, moment(score - now));
+        self.add("paced", format!("queue {queue} is paced at {pace}/s: this job's turn is {turn}"));
     }
 
     /// Adds what keeps a job in its place. Returns whether nothing keeps those of its queue.

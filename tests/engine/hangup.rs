@@ -51,6 +51,37 @@ fn what_may_change_changes_and_the_rest_is_named() {
     assert_eq!(redis.keys("jiggler:svr:*"), [""; 0]);
 }
 
+/// Each is named that has changed, wherever in the file it stands.
+#[test]
+fn lists_of_the_file_that_have_changed_wait_for_a_restart() {
+    let redis = Redis::start();
+    let (slots, pace) = ("slots: {default: {min: 2}}\n", "pace: {mail: 5}\n");
+    let cron = "cron: [{name: nightly, schedule: 0 3 * * *, job: Noop}]\n";
+    let config = config_file(&format!("balance: even\n{slots}{pace}{cron}"));
+    let mut worker = Worker::start(&redis, &["-C", &config.path()]);
+    let files = [
+        (format!("{cron}{pace}balance: even\n\n{slots}"), None),
+        (format!("{cron}balance: even\n{slots}"), Some("\"pace\"")),
+        (
+            format!("{}balance: even\n{}{pace}", cron.replace('3', "4"), slots.replace('2', "3")),
+            Some("\"slots,cron\""),
+        ),
+    ];
+    for (reread, (text, named)) in files.iter().enumerate() {
+        let warned = worker.lines("need a restart").len();
+        fs::write(config.path(), text).unwrap();
+        worker.signal("HUP");
+        wait_until("it is reread", || worker.lines("configuration reread").len() > reread);
+        if let Some(named) = named {
+            wait_until("it is told", || worker.lines("need a restart").len() > warned);
+            let line = worker.lines("need a restart").pop().unwrap();
+            assert!(line.contains(&format!("options={named}")), "{line}");
+        }
+        assert_eq!(worker.lines("need a restart").len(), warned + usize::from(named.is_some()), "{text}");
+    }
+    worker.stop();
+}
+
 #[test]
 fn a_file_that_is_refused_changes_nothing_and_is_reported_once() {
     let redis = Redis::start();

@@ -1,7 +1,7 @@
 //! `why` names what a job waits for, and what it does not know it does not claim.
 
 use crate::harness::wait::{wait_for, wait_until};
-use crate::harness::{Redis, Worker, json, output_of};
+use crate::harness::{Redis, Worker, config_file, json, output_of};
 
 /// The words of the reasons, and the whole answer.
 #[track_caller]
@@ -45,6 +45,27 @@ fn a_job_in_a_queue_waits_for_a_process_a_slot_other_queues_or_its_turn() {
     worker.stop();
     let nowhere = output_of(&["why", "nobody", "--redis-url", &redis.url()]);
     assert_eq!(nowhere.status.code(), Some(1), "{nowhere:?}");
+}
+
+#[test]
+fn a_due_job_of_a_queue_with_a_pace_waits_for_its_turn() {
+    let redis = Redis::start();
+    let config = config_file("pace: {mail: 0.1}\n");
+    let mut worker = Worker::start(&redis, &["-q", "mail", "-C", &config.path()]);
+    for jid in ["first", "second", "third"] {
+        let job = format!(r#"{{"name":"Noop","args":[],"jid":"{jid}","queue":"mail"}}"#);
+        redis.run(&["ZADD", "jiggler:set:scheduled", "1", &job]);
+    }
+    wait_until("one has run, and the others are put off", || {
+        redis.processed() == 1 && redis.set("jiggler:set:scheduled").iter().all(|(_, due)| *due > 1.0)
+    });
+    let (job, _) = redis.set("jiggler:set:scheduled").pop().unwrap();
+    let jid = json(job)["jid"].as_str().unwrap().to_owned();
+    let (reasons, answer) = why(&redis, &jid);
+    assert_eq!(reasons[..2], ["not-due", "paced"], "{answer}");
+    let told = answer["reasons"][1]["text"].as_str().unwrap();
+    assert!(told.starts_with("queue mail is paced at 0.1/s: this job's turn is in "), "{told}");
+    worker.stop();
 }
 
 #[test]

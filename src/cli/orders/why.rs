@@ -15,9 +15,10 @@ pub(in crate::cli) const WHY: &str = "why";
 
 /// What follows its options in the help.
 pub(in crate::cli) const HELP: &str = "\
-The job is searched for as `show` does. It may not be due, its queue or its class may be paused, there may be no \
-process that serves its queue or knows its name, other queues may come first, every slot may be taken; or it waits for its \
-turn, and its number in the queue is told, and how long that takes at the rate of the last second.
+The job is searched for as `show` does. It may not be due, or be put off to keep the pace of its queue; its queue or \
+its class may be paused, there may be no process that serves its queue or knows its name, other queues may come first, \
+every slot may be taken; or it waits for its turn, and its number in the queue is told, and how long that takes at the rate \
+of the last second.
 
 Examples:
   jiggler-uring why 0d655a187e214821

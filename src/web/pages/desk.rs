@@ -21,9 +21,9 @@ use crate::limits::{
     PAGE_HISTORY_AGE_MAX, PAGE_PASTS_MAX, PAGE_REDIS_WAIT, PAGES_WAITING_MAX,
 };
 use crate::resp::{RedisUrl, Reply, Requests};
-use crate::store::entries::{Entry, Place};
-use crate::store::position;
+use crate::store::entries::{Entry, Place, Set};
 use crate::store::survey::{Scope, Summary, Survey};
+use crate::store::{pace, position};
 use crate::view::history::Span;
 use crate::view::why::Answer;
 use crate::wire::Keyspace;
@@ -269,7 +269,7 @@ impl Desk {
         self.note(work.await)
     }
 
-    /// What a job waits for. One round trip, if it waits in a queue.
+    /// What a job waits for. One round trip, unless it is dead.
     ///
     /// # Cancel-safety
     /// As [`Self::fleet`].
@@ -280,7 +280,9 @@ impl Desk {
             let _turn = self.turn(&patience).await?;
             let ask = async |open: &mut Open| {
                 let mut answer = Answer::default();
-                answer.note_place(&open.survey.summary(), place, entry, schema);
+                let fleet = open.survey.summary();
+                let now = fleet.at;
+                answer.note_place(&fleet, place, entry, schema);
                 if let Place::Queue(queue) = place
                     && entry.is_whole()
                 {
@@ -291,6 +293,15 @@ impl Desk {
                         && let Ok(position) = position::read(found, length)
                     {
                         (answer.nth, answer.of) = (position.nth, Some(position.of));
+                    }
+                }
+                let set = matches!(place, Place::Set(Set::Scheduled | Set::Retries));
+                if let (true, Some(score), Some(queue)) = (set, entry.score, answer.queue.clone()) {
+                    let write = |requests: &mut Requests| pace::ask(keys, &queue, requests);
+                    let replies = open.link.call(&patience, write).await?;
+                    if let Some(moments) = replies.first().and_then(|reply| pace::read(reply).ok().flatten())
+                    {
+                        answer.note_pace(&moments, score, now);
                     }
                 }
                 Ok(answer)

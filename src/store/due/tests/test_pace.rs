@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::limits::RETRY_DELAY_MAX;
+use crate::store::pace;
 
 fn length(setup: &Setup, queue: &str) -> usize {
     let length = setup.redis.run(&[b"LLEN", JIGGLER.queue(queue).as_bytes()]);
@@ -48,6 +49,10 @@ fn a_herd_of_a_queue_with_a_pace_is_put_off_to_moments_that_keep_it() {
     );
     assert!(later[later.len() - 1] - later[0] < 10.0, "and no fewer: {later:?}");
     assert!(due.next_ms.is_some_and(|ms| ms <= 100), "{due:?}");
+    let told = moments(&mut setup, "mail").unwrap();
+    assert_eq!(told.per_second, 40.0);
+    assert!(later.iter().all(|at| told.have(*at) && !told.have(at + 0.03)), "{told:?} of {later:?}");
+    assert!(!told.have(later[later.len() - 1] + 0.1), "nobody is there yet");
     // What comes later gets moments behind these.
     setup.add(set, "1000000002", br#"{"queue":"mail","n":400}"#);
     setup.look(false);
@@ -110,6 +115,13 @@ fn a_spoilt_key_of_paces_is_named_and_holds_up_nothing() {
     assert_eq!(setup.redis.run(&[b"GET", paces.as_bytes()]).as_bulk().unwrap(), b"x");
 }
 
+/// What `why` would be told of a queue.
+fn moments(setup: &mut Setup, queue: &str) -> Option<pace::Moments> {
+    let mut requests = Requests::new();
+    pace::ask(JIGGLER, queue, &mut requests);
+    pace::read(&setup.conn.call_one(&requests).unwrap()).unwrap()
+}
+
 /// What is stored of a queue: `<moment> <jobs> <jobs a second>`.
 fn stored(setup: &Setup, queue: &str) -> String {
     let reply = setup.redis.run(&[b"HGET", JIGGLER.names().paces.as_bytes(), queue.as_bytes()]);
@@ -167,6 +179,7 @@ fn what_an_earlier_version_stored_holds_and_what_is_no_moment_does_not() {
     setup.paces = vec![Pace { queue: "mail".to_owned(), per_second: 10.0 }];
     let at = (now_of(&setup) + 5_000.0).floor() + 0.0377;
     store(&setup, "mail", &format!("{at:.17} 1"));
+    assert_eq!(moments(&mut setup, "mail"), None, "at which pace, nobody has said");
     assert!(next(&mut setup, 0).is_some_and(|turn| (turn - at - 0.1).abs() < 0.001));
     assert!(stored(&setup, "mail").ends_with(" 1 10"), "{}", stored(&setup, "mail"));
     let long = "9".repeat(400);
