@@ -40,7 +40,7 @@ fn a_job_that_dies_at_its_first_failure_names_its_queue_and_is_retried_there() {
     let (said, code) = told(&redis, &["retry", "--all", "dead"]);
     let warning =
         "warning: no living process serves queue mails: 1 job waits until a worker does (-q mails)\n";
-    assert_eq!(said, format!("moved 1 jobs from the dead set to their queues: mails 1\n{warning}"));
+    assert_eq!(said, format!("moved 1 job from the dead set to their queues: mails 1\n{warning}"));
     assert_eq!((code, redis.queue("mails").len()), (Some(0), 1));
 
     // Elsewhere it dies again, and is from there.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::admin::table::{self, Align, printable};
 use crate::limits::{RUNNING_JOBS_SHOWN_MAX, TOP_QUEUES_MIN, TOP_QUEUES_PART, TOP_SHARDS_MAX};
+use crate::view::count::count;
 use crate::view::span::span;
 use crate::view::{
     member::{Member, RunningJob},
@@ -56,8 +57,12 @@ pub(super) fn head(state: &State) -> Vec<Line> {
         state.processes_count,
     );
     let third = format!(
-        "waiting {} in {} queues  retry set {}  scheduled set {}  dead set {}",
-        state.waiting_jobs, state.queues_count, counts.retry_jobs, counts.scheduled_jobs, counts.dead_jobs,
+        "waiting {} in {}  retry set {}  scheduled set {}  dead set {}",
+        state.waiting_jobs,
+        count(state.queues_count as u64, "queue", "queues"),
+        counts.retry_jobs,
+        counts.scheduled_jobs,
+        counts.dead_jobs,
     );
     let first = format!("jiggler-uring top  {}  {}", ages(state), printable(&state.redis));
     vec![Line::new(Tone::Title, first), Line::new(Tone::Plain, second), Line::new(Tone::Plain, third)]
@@ -205,7 +210,7 @@ const PROCESS_COLUMNS: &[(&str, Align)] = &[
     ("health", Align::Left),
     ("host", Align::Left),
     ("pid", Align::Right),
-    ("rss MB", Align::Right),
+    ("rss MiB", Align::Right),
     ("up", Align::Right),
     ("engine", Align::Left),
     ("queues", Align::Left),

@@ -204,7 +204,7 @@ fn processes_and_what_they_run_are_listed() {
     let processes = page(&worker, "/processes");
     let row = processes.row(&uuid);
     assert_eq!((row[1].as_str(), row[2].as_str(), row[3].as_str()), ("running", "1 of 10", "default"));
-    assert!(row[6].contains("blue") && row[7].ends_with(" MB"), "{row:?}");
+    assert!(row[6].contains("blue") && row[7].ends_with(" MiB"), "{row:?}");
     worker.signal("TSTP");
     wait_until("it is seen to be quiet", || page(&worker, "/processes").row(&uuid)[1].starts_with("quiet"));
     worker.kill();
