@@ -146,7 +146,11 @@ fn a_panic_names_its_job_and_shows_where_it_came_from() {
         let told = lines.iter().map(json).find(|line| line["jid"] == name).unwrap();
         assert_eq!((&told["job"], &told["queue"]), (&name.into(), &"default".into()), "{told}");
         assert!(told["place"].as_str().unwrap().contains("misbehaving_jobs.rs"), "{told}");
-        assert!(told["backtrace"].as_str().unwrap().contains("misbehaving_jobs"), "{told}");
+        let trace = told["backtrace"].as_str().unwrap();
+        assert!(trace.contains("misbehaving_jobs"), "{told}");
+        // Where the panic was comes first, and what called the job's code is left out.
+        let is_of_job = !trace.contains("rust_begin_unwind") && !trace.contains("glommio::");
+        assert!(is_of_job && trace.contains("more frames; RUST_BACKTRACE=full"), "{trace}");
     }
     for (payload, _) in redis.set(DEAD) {
         let job = json(&payload);
