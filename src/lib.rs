@@ -174,7 +174,7 @@
 //!
 //! | from | with |
 //! |---|---|
-//! | a job | [`Ctx::enqueue`], [`SendCtx::enqueue`] |
+//! | a job | [`Ctx::enqueue`], [`SendCtx::enqueue`]; many at once: [`LocalClient::enqueue_bulk`] of [`Ctx::client`] |
 //! | a program without a runtime | [`Client`], [`ClientPool`] |
 //! | a program on tokio | `TokioClient` (feature `tokio`) |
 //! | a program that must not wait for Redis | [`Outbox`]: it keeps jobs on disk while Redis is away |

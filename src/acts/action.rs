@@ -1,6 +1,7 @@
 //! What to do with jobs, and whether there is room for it.
 
 use crate::store::{operate::DeadSetCaps, survey::Process};
+use crate::view::count;
 use crate::wire::QueueName;
 
 /// What to do with jobs.
@@ -26,8 +27,9 @@ pub enum Excess {
 /// The dead set has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the dead set has {entries} entries and keeps {jobs_max}, so {jobs} more would push the oldest out: use --trim, or \
-     raise max_dead_jobs of the workers; nothing more was moved"
+    "the dead set has {} and keeps {jobs_max}, so {jobs} more would push the oldest out: use --trim, or \
+     raise max_dead_jobs of the workers; nothing more was moved",
+    count::entries(*entries)
 )]
 pub struct DeadSetFull {
     /// Entries it has.

@@ -3,6 +3,7 @@
 //! A change is made from what is stored and only if that is still there, so two operators do not undo each other's.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -23,6 +24,25 @@ pub(crate) enum Pausable {
     Class(String),
 }
 
+/// When a pause is over by itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum PauseEnd {
+    /// At this Unix time.
+    At(f64),
+    /// So long after it began, by the clock of Redis.
+    In(Duration),
+}
+
+impl PauseEnd {
+    /// Unix seconds; `now`: when it begins.
+    pub(crate) fn at(self, now: f64) -> f64 {
+        match self {
+            Self::At(at) => at,
+            Self::In(span) => now + span.as_secs_f64(),
+        }
+    }
+}
+
 /// A change of what is paused.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum PauseChange {
@@ -34,8 +54,8 @@ pub(crate) enum PauseChange {
         by: String,
         /// Why.
         why: Option<String>,
-        /// When it is over by itself, Unix seconds.
-        until: Option<f64>,
+        /// When it is over by itself, if it is.
+        until: Option<PauseEnd>,
     },
     /// Let it run again.
     Resume(Pausable),
@@ -105,11 +125,12 @@ impl PauseChange {
                 None => Err(PauseError::NotPaused { what: what.clone() }),
             },
             Self::Pause { by, why, until, .. } => {
+                let until = until.map(|end| end.at(now));
                 if let Some(until) = until.filter(|until| *until <= now) {
                     return Err(PauseError::Over { what: what.clone(), away: until - now });
                 }
                 let at = pauses.get(what.name()).map_or(now, |before| before.at);
-                let pause = Pause { at, by: by.clone(), why: why.clone(), until: *until };
+                let pause = Pause { at, by: by.clone(), why: why.clone(), until };
                 pauses.insert(what.name().to_owned(), pause);
                 if paused.count() > PAUSES_MAX {
                     return Err(PauseError::Full { what: what.clone() });
@@ -248,7 +269,13 @@ mod tests {
 
     fn pausing(name: &str, until: Option<f64>) -> PauseChange {
         let (what, why) = (Pausable::Class(name.to_owned()), Some("a bug".to_owned()));
-        PauseChange::Pause { what, by: "ann@host".to_owned(), why, until }
+        PauseChange::Pause { what, by: "ann@host".to_owned(), why, until: until.map(PauseEnd::At) }
+    }
+
+    #[test]
+    fn a_pause_of_a_span_ends_by_the_clock_of_redis() {
+        assert_eq!(PauseEnd::In(Duration::from_secs(90)).at(7.5), 97.5);
+        assert_eq!(PauseEnd::At(90.0).at(7.5), 90.0);
     }
 
     #[test]

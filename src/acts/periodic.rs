@@ -6,8 +6,8 @@
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::cron::CronEntry;
 use crate::cron::edit::{EditError, Put, entry_of, pause, put, remove, run_now};
+use crate::cron::{CronEntry, Origin};
 use crate::job::Schema;
 use crate::limits::CRON_EDITS_MAX;
 use crate::resp::{self, Reply, Requests};
@@ -77,7 +77,10 @@ pub(crate) enum Edited {
     Added {
         now: i64,
     },
-    Removed,
+    Removed {
+        /// Whether workers declare it, in code or in their file.
+        is_declared: bool,
+    },
     Paused,
     Resumed,
     /// Its job was pushed with this id.
@@ -150,7 +153,10 @@ impl Editing {
                 let put = put(row, Put { entry, holder: None, replaces: *replaces }, now)?;
                 (written(put), Edited::Added { now })
             }
-            Edit::Remove => (written(remove(row)?), Edited::Removed),
+            Edit::Remove => {
+                let is_declared = entry_of(row).is_ok_and(|entry| entry.origin() != Origin::Command);
+                (written(remove(row)?), Edited::Removed { is_declared })
+            }
             Edit::Pause => (written(pause(row, true, now)?), Edited::Paused),
             Edit::Resume => (written(pause(row, false, now)?), Edited::Resumed),
             Edit::Run => {

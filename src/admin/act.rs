@@ -29,7 +29,7 @@ use crate::{
         survey::Scope,
     },
     view::{
-        entry,
+        count, entry,
         filter::{Filter, NamePattern},
     },
     wire::{Keyspace, QueueName},
@@ -144,7 +144,7 @@ fn one(
                 pick.agree();
             }
             let progress = pick.progress();
-            ticker.tell(|_| format!("looked at {} of {} entries", progress.seen, progress.of));
+            ticker.tell(|_| format!("looked at {} of {}", progress.seen, count::entries(progress.of)));
         }
         drop(ticker);
         match pick.end() {
@@ -156,7 +156,8 @@ fn one(
             Some(End::NoJob) => return Err(Error::NoJobToRetry { jid: jid.to_owned() }),
             Some(End::NotFound) | None => {
                 let places = pick.searched().iter();
-                searched.extend(places.map(|(place, entries)| format!("{place} ({entries} entries)")));
+                searched
+                    .extend(places.map(|(place, entries)| format!("{place} ({})", count::entries(*entries))));
             }
         }
     }

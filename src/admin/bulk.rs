@@ -33,6 +33,7 @@ use super::{
 use crate::{
     client::{self, Flight, Waiting},
     limits::{BULK_BATCHES_IN_FLIGHT_MAX, BULK_CHUNKS_MAX},
+    view::count,
     wire::QueueName,
 };
 
@@ -85,8 +86,8 @@ pub(crate) fn bulk(db: &Database, bulk: &Bulk, out: &mut dyn Write) -> Result<()
     let pushing = Pushing { flight, spender, places: Places::default(), file, size, ticker: Ticker::new() };
     let pushed = pushing.run(&chunks)?;
     match told(bulk.due, bulk.spread) {
-        None => writeln!(out, "enqueued {pushed} jobs")?,
-        Some(due) => writeln!(out, "scheduled {pushed} jobs {due}")?,
+        None => writeln!(out, "enqueued {}", count::jobs(pushed))?,
+        Some(due) => writeln!(out, "scheduled {} {due}", count::jobs(pushed))?,
     }
     Ok(())
 }
@@ -146,7 +147,7 @@ impl Pushing<'_> {
         self.ticker.tell(|elapsed| {
             let part =
                 size.map(|size| format!(" ({:.0}%)", 100.0 * chunk.read_bytes as f64 / size.max(1) as f64));
-            format!("pushed {pushed} jobs{}, {}", part.unwrap_or_default(), rate(pushed, elapsed))
+            format!("pushed {}{}, {}", count::jobs(pushed), part.unwrap_or_default(), rate(pushed, elapsed))
         });
         goes_on
     }

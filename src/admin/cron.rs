@@ -172,7 +172,11 @@ fn said(edit: &Edit, edited: &Edited) -> String {
             }
         }
         (Edited::Added { .. }, _) => "added".to_owned(),
-        (Edited::Removed, _) => "removed".to_owned(),
+        (Edited::Removed { is_declared: false }, _) => "removed".to_owned(),
+        (Edited::Removed { is_declared: true }, _) => {
+            "removed; a worker that declares it adds it again when it starts, so `cron pause` lasts longer"
+                .to_owned()
+        }
         (Edited::Paused, _) => "paused".to_owned(),
         (Edited::Resumed, _) => "resumed".to_owned(),
         (Edited::Pushed { jid }, _) => format!("pushed as {jid}"),

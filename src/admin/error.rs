@@ -4,7 +4,14 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::{acts::action::DeadSetFull, client, limits::PAUSES_MAX, net, resp, store::survey::SurveyError};
+use crate::{
+    acts::action::DeadSetFull,
+    client,
+    limits::PAUSES_MAX,
+    net, resp,
+    store::{entries::Set, survey::SurveyError},
+    view::count::count,
+};
 
 /// Why an order could not be carried out.
 ///
@@ -34,6 +41,17 @@ pub enum Error {
         /// The job's id.
         jid: String,
     },
+    /// The job is in a set, so it does not run.
+    #[error(
+        "cancel {jid}: it is in {set}, where nothing runs; `jiggler-uring delete {jid}` removes it{}",
+        kill_instead(jid, *set)
+    )]
+    DoesNotRun {
+        /// The job's id.
+        jid: String,
+        /// Which set.
+        set: Set,
+    },
     /// A bulk's file cannot be opened.
     #[error("open {file}: {cause}")]
     BulkOpen {
@@ -43,7 +61,7 @@ pub enum Error {
         cause: io::Error,
     },
     /// Reading a bulk's file failed part-way.
-    #[error("read {file}: {cause}; {pushed} jobs were pushed")]
+    #[error("read {file}: {cause}; {} pushed", jobs_were(*pushed))]
     BulkRead {
         /// The file.
         file: String,
@@ -54,7 +72,8 @@ pub enum Error {
     },
     /// A line of a bulk is not a job.
     #[error(
-        "{file}: line {line}: {reason}; {pushed} jobs were pushed: all those before this line and no others"
+        "{file}: line {line}: {reason}; {} pushed: all those before this line and no others",
+        jobs_were(*pushed)
     )]
     BulkLine {
         /// The file.
@@ -68,8 +87,9 @@ pub enum Error {
     },
     /// Jobs of a bulk could not be pushed.
     #[error(
-        "{file}: {cause}; {pushed} jobs were certainly pushed: all before line {first}, and perhaps some of lines \
-         {first} to {last}, but none behind them"
+        "{file}: {cause}; {} certainly pushed: all before line {first}, and perhaps some of lines \
+         {first} to {last}, but none behind them",
+        jobs_were(*pushed)
     )]
     BulkPush {
         /// The file.
@@ -154,7 +174,7 @@ pub enum Error {
         jid: String,
     },
     /// Jobs could not be retried.
-    #[error("{jobs} jobs stay where they are: the key {key} of their queue is not a list; fix or remove it")]
+    #[error("{} where they are: the key {key} of their queue is not a list; fix or remove it", jobs_stay(*jobs))]
     Held {
         /// How many.
         jobs: u64,
@@ -163,8 +183,9 @@ pub enum Error {
     },
     /// Jobs could not be retried.
     #[error(
-        "{jobs} jobs stay where they are: no worker may be given the queue that they name: {reason}; say where \
-         they are to run with --queue NAME, or delete them"
+        "{} where they are: no worker may be given the queue that they name: {reason}; say where \
+         they are to run with --queue NAME, or delete them",
+        jobs_stay(*jobs)
     )]
     Unservable {
         /// How many.
@@ -190,7 +211,10 @@ pub enum Error {
         uuids: String,
     },
     /// Not every process did as requested; the output says what each did.
-    #[error("{request}: {failed} of {of} processes did not receive the request or have not carried it out")]
+    #[error(
+        "{request}: {failed} of {} did not receive the request or have not carried it out",
+        count(*of as u64, "process", "processes")
+    )]
     Unsteered {
         /// What was requested.
         request: &'static str,
@@ -292,10 +316,27 @@ impl Error {
             | Self::PausesFull { .. }
             | Self::PauseBusy
             | Self::NobodyListens { .. }
+            | Self::DoesNotRun { .. }
             | Self::Connect(_)
             | Self::Survey(_)
             | Self::Output(_) => false,
         }
+    }
+}
+
+fn jobs_were(number: u64) -> String {
+    count(number, "job was", "jobs were")
+}
+
+fn jobs_stay(number: u64) -> String {
+    count(number, "job stays", "jobs stay")
+}
+
+/// What else could be meant by the cancellation of a job that does not run.
+fn kill_instead(jid: &str, set: Set) -> String {
+    match set {
+        Set::Dead => String::new(),
+        Set::Retries | Set::Scheduled => format!(", `jiggler-uring kill {jid}` moves it to {}", Set::Dead),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
     store::entries::{Place, Set},
     time::unix_now,
     view::{
+        count,
         entry::JobEntry,
         groups::{Group, Grouped, Groups},
         page::Head,
@@ -85,7 +86,7 @@ fn text(groups: &[Group], others: u64, place: &Place, now: f64, out: &mut dyn Wr
     };
     table::write(out, &columns, &groups.iter().map(row).collect::<Vec<_>>())?;
     if others > 0 {
-        writeln!(out, "and {others} jobs in other groups; --limit shows more")?;
+        writeln!(out, "and {} in other groups; --limit shows more", count::jobs(others))?;
     }
     writeln!(out)?;
     Ok(())

@@ -74,7 +74,8 @@ fn cells(place: &Place, job: &JobEntry<'_>, now: f64, args: String, name: Option
     };
     cells.push(shortened(&job.queue()));
     if *set == Set::Retries {
-        cells.push(format!("{}/{}", job.attempt(), job.retries()));
+        let of = job.own_retries().map_or_else(|| "-".to_owned(), |retries| retries.to_string());
+        cells.push(format!("{}/{of}", job.attempt()));
     }
     cells.push(moment(job.score().map_or(0.0, |score| score - now)));
     if *set != Set::Scheduled {

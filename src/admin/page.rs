@@ -4,6 +4,7 @@ use super::{error::Error, session::Session, ticker::Ticker};
 use crate::{
     acts::look::{Look, Query, Reached},
     store::entries::{Entry, Order},
+    view::count::{entries, jobs},
 };
 
 /// Runs the look to its end, and passes each job found, with the number of all entries, to `show`.
@@ -19,7 +20,7 @@ pub(super) fn drive(
             show(look.reached().total, &entry)?;
         }
         let progress = look.progress();
-        ticker.tell(|_| format!("examined {} of {} entries", progress.seen, progress.of));
+        ticker.tell(|_| format!("examined {} of {}", progress.seen, entries(progress.of)));
     }
     Ok(())
 }
@@ -33,11 +34,11 @@ pub(super) fn said(query: &Query, look: &Look<'_>) -> String {
         Order::Oldest => "oldest first",
     };
     let mut said = if query.groups && total > 0 {
-        format!("{shown} jobs of {examined} examined of {total} in {place}")
+        format!("{} of {examined} examined of {total} in {place}", jobs(shown as u64))
     } else if total == 0 {
         format!("no jobs in {place}")
     } else if examined == 0 {
-        format!("nothing there: {place} has {total} jobs")
+        format!("nothing there: {place} has {}", jobs(total))
     } else if query.filter.is_empty() {
         format!("{} to {} of {total} in {place}, {order}", query.skip + 1, query.skip + examined)
     } else {

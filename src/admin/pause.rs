@@ -12,6 +12,7 @@ use crate::acts::pause::{Changed, Pausable, PauseChange, PauseError, Pausing};
 use crate::net::blocking::BlockingConnection;
 use crate::resp::Requests;
 use crate::store::paused;
+use crate::view::count::count;
 use crate::view::queue::Pauses;
 use crate::view::span::{date, moment};
 use crate::view::why::told;
@@ -51,13 +52,12 @@ pub(crate) fn pause(db: &Database, action: &PauseAction, out: &mut dyn Write) ->
     let Some(Changed { heard, now }) = pausing.changed() else { return Err(Error::PauseBusy) };
     let told = match heard {
         0 => "no process listens at the moment; each learns it when it starts".to_owned(),
-        1 => "1 process was told".to_owned(),
-        more => format!("{more} processes were told"),
+        some => count(some, "process was told", "processes were told"),
     };
     let said = match change {
         PauseChange::Resume(what) => format!("{what} runs again"),
         PauseChange::Pause { what, until, .. } => {
-            let end = until.map_or_else(String::new, |until| format!(" until {}", date(until, now)));
+            let end = until.map_or_else(String::new, |end| format!(" until {}", date(end.at(now), now)));
             format!("{what} is paused{end}")
         }
     };
@@ -109,7 +109,10 @@ pub(super) fn write_classes(paused: &Paused, now: f64, out: &mut dyn Write) -> R
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::acts::pause::PauseEnd;
     use crate::admin::test_database::database;
     use crate::own_redis::OwnRedis;
     use crate::time::unix_now;
@@ -118,7 +121,7 @@ mod tests {
         Pausable::Class(name.to_owned())
     }
 
-    fn pausing(what: Pausable, until: Option<f64>) -> PauseAction {
+    fn pausing(what: Pausable, until: Option<PauseEnd>) -> PauseAction {
         let (by, why) = ("ann@host".to_owned(), Some("a\nbug".to_owned()));
         PauseAction::Change(PauseChange::Pause { what, by, why, until })
     }
@@ -141,7 +144,10 @@ mod tests {
             said,
             "queue img is paused; no process listens at the moment; each learns it when it starts\n"
         );
-        run(&pausing(class("Resize"), Some(unix_now() + 3_600.5))).unwrap();
+        for end in [PauseEnd::At(unix_now() + 3_600.5), PauseEnd::In(Duration::from_millis(3_600_500))] {
+            let said = run(&pausing(class("Resize"), Some(end))).unwrap();
+            assert!(said.contains(", in 60 min;"), "{said}");
+        }
         let text = list(Format::Text);
         assert!(text.contains("queue   img     since 0 s"), "{text}");
         assert!(

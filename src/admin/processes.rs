@@ -42,7 +42,7 @@ const COLUMNS: &[(&str, Align)] = &[
     ("phase", Align::Left),
     ("busy", Align::Right),
     ("health", Align::Left),
-    ("rss MB", Align::Right),
+    ("rss MiB", Align::Right),
     ("up", Align::Right),
     ("heartbeat", Align::Right),
     ("queues", Align::Left),

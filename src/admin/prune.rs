@@ -13,6 +13,7 @@ use super::{
 use crate::{
     acts::prune::{Found, Prune, Site, What, named},
     store::{entries::Place, operate::Pruned, survey::Scope},
+    view::count::{count, jobs},
     wire::ListName,
 };
 
@@ -69,7 +70,7 @@ fn drive(db: &Database, prune: &mut Prune<'_>, mut open: Option<(Site, Session)>
         };
         session.step(prune)?;
         let progress = prune.progress();
-        ticker.tell(|_| format!("pruned {} of {} keys", progress.done, progress.of));
+        ticker.tell(|_| format!("pruned {} of {}", progress.done, count(progress.of, "key", "keys")));
     }
     Ok(())
 }
@@ -92,10 +93,8 @@ fn is_agreed(found: &Found, confirmation: Confirmation, out: &mut dyn Write) -> 
 fn tell_forgotten(found: &Found, forgotten: u64, out: &mut dyn Write) -> Result<(), Error> {
     if !found.heartbeats.is_empty() {
         let living = found.heartbeats.len() as u64 - forgotten;
-        writeln!(
-            out,
-            "deleted {forgotten} heartbeats of processes that are gone, left {living} of live ones"
-        )?;
+        let deleted = count(forgotten, "heartbeat of a process that is", "heartbeats of processes that are");
+        writeln!(out, "deleted {deleted} gone, left {living} of live ones")?;
     }
     Ok(())
 }
@@ -111,10 +110,10 @@ fn question(found: &Found) -> String {
     question
 }
 
-fn told(pruned: &Pruned, count: u64) -> String {
+fn told(pruned: &Pruned, at: u64) -> String {
     match pruned {
-        Pruned::Jobs(place) => format!("{count} jobs of {place}"),
-        Pruned::Failures | Pruned::Processed => format!("{}, which was at {count}", named(pruned)),
+        Pruned::Jobs(place) => format!("{} of {place}", jobs(at)),
+        Pruned::Failures | Pruned::Processed => format!("{}, which was at {at}", named(pruned)),
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
 use crate::view::why::told;
 use crate::{
     store::survey::Scope,
+    view::count::count,
     view::queue::{Queue, Queues},
     wire::ListName,
 };
@@ -64,8 +65,7 @@ pub(crate) fn queues(
 fn row(queue: &Queue<'_>) -> Vec<String> {
     let served = match queue.processes {
         0 => "nobody".to_owned(),
-        1 => "1 process".to_owned(),
-        more => format!("{more} processes"),
+        some => count(some as u64, "process", "processes"),
     };
     vec![ListName::shown(queue.name), queue.jobs.to_string(), served]
 }
@@ -168,7 +168,7 @@ mod tests {
             assert_eq!(said(&delete), format!("deleted job one (N) from queue {cell}\n"));
             let what = What::Queue(cell.parse().unwrap());
             let pruned = said(&|out| prune(&db, &what, Confirmation::Given, out));
-            assert_eq!(pruned, format!("deleted 1 jobs of queue {cell}\n"));
+            assert_eq!(pruned, format!("deleted 1 job of queue {cell}\n"));
             assert!(redis.strings(&[b"KEYS", b"*"]).is_empty());
         }
     }

@@ -37,6 +37,7 @@ use crate::{
         survey::{Scope, Summary},
     },
     view::{
+        count::{count, entries},
         entry::JobEntry,
         filter::Filter,
         shown::{IN_FLIGHT, JobShown, Running, pauses_of, running},
@@ -79,7 +80,7 @@ pub(crate) fn show(db: &Database, wanted: &Wanted, format: Format, out: &mut dyn
     let scope = if wanted.queue.is_some() { Scope::Processes } else { Scope::Everything };
     let mut fleet = nodes::survey(db, scope)?;
     let mut searched = Vec::new();
-    let found = find(db, wanted, &fleet, &mut searched)?;
+    let found = find(db, places(wanted, &fleet), (&wanted.jid, wanted.examine_max), &mut searched)?;
     let progress = progress::reported(db, &wanted.jid)?.map(|(progress, _)| progress);
     let running_now = running(&fleet, &wanted.jid);
     let mut shown = Shown {
@@ -114,7 +115,11 @@ pub(crate) fn show(db: &Database, wanted: &Wanted, format: Format, out: &mut dyn
 pub(super) fn nowhere(jid: &str, mut searched: Vec<String>) -> Error {
     let more = searched.len().saturating_sub(SHOW_PLACES_MAX);
     searched.truncate(SHOW_PLACES_MAX);
-    let more = if more > 0 { format!(" and {more} more queues") } else { String::new() };
+    let more = if more > 0 {
+        format!(" and {}", count(more as u64, "more queue", "more queues"))
+    } else {
+        String::new()
+    };
     Error::NotShown { jid: printable(jid), searched: searched.join(", ") + &more }
 }
 
@@ -134,18 +139,19 @@ pub(super) fn tell_processes(db: &Database, fleet: &Summary) -> Result<bool, Err
     Ok(replies.iter().any(|reply| steer::heard(reply).unwrap_or(false)))
 }
 
-/// The first entry with the jid, and its place. Places that were looked at in vain are noted.
+/// The first entry with the jid in these places, among so many entries, and its place. Places that were looked at in vain
+/// are noted.
 pub(super) fn find(
     db: &Database,
-    wanted: &Wanted,
-    fleet: &Summary,
+    places: impl IntoIterator<Item = Place>,
+    (jid, examine_max): (&str, u64),
     searched: &mut Vec<String>,
 ) -> Result<Option<(Place, Entry)>, Error> {
-    let mut left = wanted.examine_max;
+    let mut left = examine_max;
     // One Redis is one realm: a connection serves all places.
     let mut shared =
         (!db.keys.is_cluster()).then(|| Session::open(db, db.keys.shared_realm())).transpose()?;
-    for place in places(wanted, fleet) {
+    for place in places {
         let mut own = Vec::new();
         let sessions = match &mut shared {
             Some(session) => std::slice::from_mut(session),
@@ -156,7 +162,7 @@ pub(super) fn find(
         };
         let query = Query {
             place: place.clone(),
-            filter: Filter::jid(&wanted.jid),
+            filter: Filter::jid(jid),
             skip: 0,
             limit: 1,
             examine_max: left,
@@ -169,7 +175,7 @@ pub(super) fn find(
             return Ok(Some((place, entry)));
         }
         let reached = look.reached();
-        searched.push(format!("{place} ({} of {} entries examined)", reached.examined, reached.total));
+        searched.push(format!("{place} ({} of {} examined)", reached.examined, entries(reached.total)));
         left -= reached.examined.min(left);
         if left == 0 {
             break;
@@ -179,7 +185,7 @@ pub(super) fn find(
 }
 
 /// Where to look, in this order.
-fn places(wanted: &Wanted, fleet: &Summary) -> Vec<Place> {
+pub(super) fn places(wanted: &Wanted, fleet: &Summary) -> Vec<Place> {
     if let Some(queue) = &wanted.queue {
         return vec![Place::Queue(queue.clone())];
     }
@@ -195,7 +201,7 @@ fn look_at(sessions: &mut [Session], look: &mut Look<'_>) -> Result<Option<Entry
             return Ok(Some(entry));
         }
         let progress = look.progress();
-        ticker.tell(|_| format!("examined {} of {} entries", progress.seen, progress.of));
+        ticker.tell(|_| format!("examined {} of {}", progress.seen, entries(progress.of)));
     }
     Ok(None)
 }
@@ -275,11 +281,12 @@ fn entry_text(
         line(out, "no job", &trouble.to_string())?;
     }
     line(out, "bytes", &job.size().to_string())?;
-    line(out, "retries", &format!("{}, at attempt {}", job.retries(), job.attempt()))?;
-    for (label, member) in [("first failed", names.first_failed_at), ("last failed", names.retried_at)] {
-        if let Some(at) = job.number(member) {
-            line(out, label, &date(at, now))?;
-        }
+    let retries =
+        job.own_retries().map_or_else(|| "those of its worker".to_owned(), |retries| retries.to_string());
+    line(out, "retries", &format!("{retries}, at attempt {}", job.attempt()))?;
+    if let Some(first) = job.number(names.first_failed_at) {
+        line(out, "first failed", &date(first, now))?;
+        line(out, "last failed", &date(job.last_failed().unwrap_or(first), now))?;
     }
     for (label, member) in [("error class", names.error_class), ("error", names.error_message)] {
         if let Some(text) = job.text(member) {

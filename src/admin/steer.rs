@@ -15,6 +15,7 @@ use crate::net::blocking::BlockingConnection;
 use crate::resp::Requests;
 use crate::store::steer::{self, SteerRequest};
 use crate::store::survey::{Scope, Summary, Survey};
+use crate::view::count;
 use crate::view::member::{Engine, Member, Members};
 
 /// Whether to wait until it has happened.
@@ -89,7 +90,7 @@ fn members(found: &Summary, target: &Target) -> Result<Vec<Member>, Error> {
 fn asked(member: &Member, request: SteerRequest) -> String {
     let Member { uuid, host, pid, busy, timeout_s, .. } = member;
     let (uuid, host) = (printable(uuid), printable(host));
-    let jobs = if *busy == 1 { "1 job".to_owned() } else { format!("{busy} jobs") };
+    let jobs = count::jobs(*busy);
     match request {
         SteerRequest::Quiet => format!("{uuid} (pid {pid} on {host}) was asked to take no more jobs"),
         SteerRequest::Stop => {

@@ -15,6 +15,7 @@ use crate::view::why::told;
 use crate::{
     store::survey::{Scope, Summary},
     view::{
+        count::count,
         gem_summary::{GemSummary, Periodic},
         member::{Member, Members},
     },
@@ -110,7 +111,7 @@ fn write_left(processes: &[Member], out: &mut dyn Write) -> Result<(), Error> {
 
 fn shown_left(left: &LeftName) -> String {
     let name = if left.name.is_empty() { "others".to_owned() } else { printable(&left.name) };
-    format!("{name} ({} times)", left.times)
+    format!("{name} ({})", count(left.times, "time", "times"))
 }
 
 const PROCESS_COLUMNS: &[(&str, Align)] = &[
@@ -119,7 +120,7 @@ const PROCESS_COLUMNS: &[(&str, Align)] = &[
     ("host", Align::Left),
     ("concurrency", Align::Right),
     ("queues", Align::Left),
-    ("rss MB", Align::Right),
+    ("rss MiB", Align::Right),
     ("heartbeat", Align::Right),
     ("health", Align::Left),
 ];

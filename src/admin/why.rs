@@ -13,7 +13,7 @@ use super::{
     database::Database,
     error::Error,
     format::{Format, write_json},
-    show::{Wanted, find, nowhere, tell_processes},
+    show::{Wanted, find, nowhere, places, tell_processes},
     table::printable,
 };
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
         position::{self, Position},
         survey::Scope,
     },
+    view::count::{count, jobs},
     view::{shown::running, span::span, why::Answer},
     wire::ListName,
 };
@@ -38,7 +39,7 @@ use crate::{
 pub(crate) fn why(db: &Database, wanted: &Wanted, format: Format, out: &mut dyn Write) -> Result<(), Error> {
     let mut fleet = super::nodes::survey(db, Scope::Everything)?;
     let mut searched = Vec::new();
-    let found = find(db, wanted, &fleet, &mut searched)?;
+    let found = find(db, places(wanted, &fleet), (&wanted.jid, wanted.examine_max), &mut searched)?;
     let mut runs = running(&fleet, &wanted.jid);
     if found.is_none() && runs.is_empty() && tell_processes(db, &fleet)? {
         std::thread::sleep(SHOW_WAIT);
@@ -107,7 +108,8 @@ fn in_queue(
     // A user who may not ask is told less.
     let recovered = position::read_recoveries(&conn.call_one(&requests)?).unwrap_or(0);
     if recovered > 0 {
-        let text = format!("it was in flight at {recovered} deaths of {RECOVERIES_MAX} that it may survive");
+        let deaths = count(recovered as u64, "death of a process", "deaths of processes");
+        let text = format!("it was in flight at {deaths}; it may survive {RECOVERIES_MAX}");
         answer.add("recovered", text);
     }
     let Some(Position { nth, of }) = position(db, &mut conn, queue, entry)? else {
@@ -119,7 +121,7 @@ fn in_queue(
     };
     (answer.nth, answer.of) = (nth, Some(of));
     let Some(first) = nth else {
-        let text = format!("it is not among the next {WHY_POSITION_MAX} of {of} jobs");
+        let text = format!("it is not among the next {WHY_POSITION_MAX} of {}", jobs(of));
         answer.add("position-unknown", text);
         return Ok(());
     };

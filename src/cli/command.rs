@@ -72,12 +72,13 @@ Exit status: 0 shown, 1 Redis refused or is away, 2 wrong usage or configuration
 
 const CANCEL_HELP: &str = "\
 The job is dropped at its next await point and goes to the dead set with class JigglerUring::Cancelled; it is \
-not retried. A job that is not running is left alone.
+not retried. A job that is not running is left alone; if it is in the retry, scheduled or dead set, that is said, with \
+what removes it there.
 
 Examples:
   jiggler-uring cancel 0d655a187e214821
 
-Exit status: 0 sent, 1 no worker is listening, or Redis refused or is away, 2 wrong usage or configuration";
+Exit status: 0 sent, 1 it is in a set, no worker is listening, or Redis refused or is away, 2 wrong usage or configuration";
 
 /// The version, with the commit it was built from if known (`packaging/build.rs`).
 pub(crate) const VERSION: &str = env!("JIGGLER_URING_VERSION");

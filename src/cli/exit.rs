@@ -13,7 +13,9 @@ use std::{
     process::ExitCode,
 };
 
-use super::{Error, Invocation, output::Output, parse_with_notes, process_orders::ProcessOrder};
+use super::{
+    Error, Invocation, output::Output, parse_with_notes, process_orders::ProcessOrder, program::own,
+};
 use crate::boot::logging::Stderr;
 use crate::config::Variables;
 use crate::foreign::neutral;
@@ -121,7 +123,9 @@ where
     };
     let mut words = untold.map_or_else(String::new, |untold| untold.words(&program));
     if let Some(error) = error {
-        words.push_str(&format!("{program}: {}\n", neutral(&Chain(&*error).to_string())));
+        // A way out that it names is one of this program.
+        let told = own(&Chain(&*error).to_string());
+        words.push_str(&format!("{program}: {}\n", neutral(&told)));
     }
     // In one piece: other processes may be writing to the same terminal.
     let _ = err.write_all(words.as_bytes());

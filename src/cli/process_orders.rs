@@ -313,8 +313,8 @@ removes its heartbeat, so it is not listed.
 Exit status: 0 shown, 1 Redis refused or is away, 2 wrong usage or configuration";
 
 const TOP_HELP: &str = "\
-Keys: q, Esc or Ctrl-C quit; arrows, Page Up, Page Down, Home, End scroll, sideways too; a shows all queues or only the \
-longest.
+Keys: q, Esc or Ctrl-C quit; ? or h tells the keys, Esc leaves that; arrows, Page Up, Page Down, Home, End scroll, \
+sideways too; a shows all queues or only the longest.
 
 Counters, rates and queues are current. A process reports about itself, its shards and its running jobs once a second \
 while a `top` is open, otherwise with each heartbeat; the head says how old the oldest report is. A Ruby server keeps to \

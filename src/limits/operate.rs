@@ -17,6 +17,10 @@ pub const JOBS_LIMIT_MAX: usize = 1_000;
 /// of a kilobyte.
 pub const JOBS_EXAMINED: u64 = 100_000;
 
+/// Entries of the sets among which `cancel` looks whether a job waits there and does not run: some milliseconds, because a
+/// job that is to end should not run on meanwhile.
+pub const CANCEL_EXAMINED: u64 = 10_000;
+
 /// The most entries it may be told to examine: a few seconds of Redis's time, shared with others call by call.
 pub const JOBS_EXAMINED_MAX: u64 = 100_000_000;
 

@@ -142,5 +142,9 @@ pub const LOG_KINDS_MAX: usize = 1_024;
 /// The most kinds of failed jobs, by name and class, that are told apart in the log; those beyond are of one kind.
 pub const LOG_FAILURE_KINDS_MAX: usize = 256;
 
+/// Frames of a backtrace that are kept unless all are asked for: handler, middleware, and the library between them. A
+/// program without symbols does not say which these are.
+pub const BACKTRACE_FRAMES_MAX: usize = 40;
+
 /// Bytes of a backtrace that are kept: some hundred frames.
 pub const BACKTRACE_BYTES_MAX: usize = 32 * 1024;

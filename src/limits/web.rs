@@ -88,6 +88,13 @@ pub const READY_LEASE_AGE_MAX: Duration = LEASE;
 /// processes out of service.
 pub const READY_OUTAGE_MAX: Duration = Duration::from_secs(3);
 
+/// How long a probe waits for Redis to answer a PING before it reports what is known: less than the second that
+/// orchestrators give a probe unless told otherwise.
+pub const READY_PING_WAIT: Duration = Duration::from_millis(700);
+
+/// How old the latest PING may be before a probe sends another: any number of askers cost Redis one command a second.
+pub const READY_PING_AGE_MAX: Duration = Duration::from_secs(1);
+
 // ---------------------------------------------------------------------------------------------------------------
 // The fleet
 // ---------------------------------------------------------------------------------------------------------------

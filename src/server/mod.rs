@@ -12,6 +12,7 @@ mod launch;
 mod launch_error;
 mod life;
 mod placement;
+mod panics;
 mod process_orders;
 mod pulse;
 mod reload;
@@ -22,7 +23,6 @@ mod web;
 #[path = "web_absent.rs"]
 mod web;
 
-use std::backtrace::{Backtrace, BacktraceStatus};
 use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
@@ -33,9 +33,7 @@ use crate::cli::{self, Failure, Invocation, Program};
 use crate::config::{Config, RunnerSpec};
 use crate::control::SIGNALS;
 use crate::handler::Converted;
-use crate::limits::BACKTRACE_BYTES_MAX;
 use crate::runner::Runners;
-use crate::stats::here::{self, JobHere};
 use crate::time::RedisClock;
 use crate::{boot, embedded};
 use carry_out::carry_out;
@@ -158,7 +156,7 @@ fn start_log(config: &Config) -> io::Result<LogEnd> {
     let _whose =
         boot::logging::install(config.log_level, asked.as_deref(), config.log_format, keep_signals_off)
             .map_err(|error| io::Error::new(error.kind(), format!("failed to start the log: {error}")))?;
-    log_panics();
+    panics::log();
     Ok(LogEnd)
 }
 
@@ -219,52 +217,4 @@ impl Drop for LogEnd {
     fn drop(&mut self) {
         boot::logging::flush();
     }
-}
-
-/// A panic becomes a log line like any other, and names the job whose code panicked. That panic ends only the job and is
-/// stored with it. A backtrace is taken if `RUST_BACKTRACE` asks for it.
-fn log_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        let thread = std::thread::current();
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        let payload = panic.payload();
-        let message = payload
-            .downcast_ref::<&str>()
-            .copied()
-            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-            .unwrap_or("no text");
-        build::note_panic(&place);
-        let thread = thread.name().unwrap_or("unnamed");
-        let backtrace = backtrace();
-        let trace = backtrace.as_deref();
-        match here::job() {
-            Some(job) => {
-                let JobHere { name, jid, queue } = &*job;
-                tracing::error!(
-                    job = name,
-                    jid,
-                    queue,
-                    thread,
-                    place,
-                    panic = message,
-                    backtrace = trace,
-                    "a job panicked"
-                );
-            }
-            None => tracing::error!(thread, place, panic = message, backtrace = trace, "panic"),
-        }
-        here::note_backtrace(backtrace);
-    }));
-}
-
-/// The backtrace of this place, if one is asked for.
-fn backtrace() -> Option<String> {
-    let taken = Backtrace::capture();
-    if taken.status() != BacktraceStatus::Captured {
-        return None;
-    }
-    let mut text = taken.to_string();
-    let end = text.floor_char_boundary(BACKTRACE_BYTES_MAX);
-    text.truncate(end);
-    Some(text)
 }

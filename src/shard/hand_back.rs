@@ -85,11 +85,13 @@ pub(super) async fn running(shard: &Shard, link: &mut Link) -> Result<(), LinkEr
         batch.give_up(true);
     }
     let number = shard.options().shard;
+    let cut_short = "a second signal, or a stop at once, ended the wait for them";
+    let why = if shard.phases().is_cut_short() { cut_short } else { "the timeout is over" };
     if shard.options().at_least_once {
-        tracing::warn!(shard = number, jobs, "running jobs are handed back: the timeout is over");
+        tracing::warn!(shard = number, jobs, "running jobs are handed back: {why}");
         return sync(shard, link, &live).await;
     }
-    tracing::warn!(shard = number, jobs, "running jobs are dropped (at most once): the timeout is over");
+    tracing::warn!(shard = number, jobs, "running jobs are dropped (at most once): {why}");
     for batch in &live {
         batch.heard();
         settle::close(shard, batch);

@@ -18,6 +18,8 @@ pub(super) struct Phases {
     held_back: Cell<bool>,
     /// When a stop was first requested.
     stop_asked_at: Cell<Option<Instant>>,
+    /// Whether the end of a stop was moved forward since.
+    is_cut_short: Cell<bool>,
     /// Wakes tasks that wait without a connection, or for one.
     changed: Event,
     /// Ends the connection that the shard works over.
@@ -32,6 +34,7 @@ impl Default for Phases {
             now: Cell::new(Phase::Running),
             held_back: Cell::new(false),
             stop_asked_at: Cell::new(None),
+            is_cut_short: Cell::new(false),
             changed: Event::default(),
             link: RefCell::default(),
             is_unproved: Cell::new(false),
@@ -62,8 +65,12 @@ impl Phases {
     /// Enters a phase. From the moment a stop is requested no answer is awaited for long: a connection that died
     /// unnoticed must leave time for another.
     pub(super) fn enter(&self, phase: Phase) {
-        self.now.set(phase);
+        let before = self.now.replace(phase);
         if phase.ends() {
+            let is_sooner = before.deadline().zip(phase.deadline()).is_some_and(|(before, now)| now < before);
+            if is_sooner {
+                self.is_cut_short.set(true);
+            }
             if self.stop_asked_at.get().is_none() {
                 self.stop_asked_at.set(Some(Instant::now()));
                 self.is_unproved.set(true);
@@ -71,6 +78,11 @@ impl Phases {
             self.hurry();
         }
         self.changed.raise();
+    }
+
+    /// Whether a second signal, or an order to stop at once, moved the end of the stop forward.
+    pub(super) fn is_cut_short(&self) -> bool {
+        self.is_cut_short.get()
     }
 
     /// Limits the wait for any answer to what a stop allows now: less from its deadline on.

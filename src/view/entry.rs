@@ -89,6 +89,13 @@ impl<'e> JobEntry<'e> {
         member(&self.entry.bytes, self.names().retries).unwrap_or(0)
     }
 
+    /// Retries as its payload names them. `None`: it names none, or fewer than it has had, so those of the worker that runs
+    /// it count, which nothing here knows.
+    pub(crate) fn own_retries(&self) -> Option<u64> {
+        let named: Option<u64> = member(&self.entry.bytes, self.names().retries);
+        named.filter(|retries| *retries >= self.attempt())
+    }
+
     /// The text of its arguments.
     pub(crate) fn args(&self) -> String {
         let text = String::from_utf8_lossy(&self.entry.bytes);
@@ -412,6 +419,20 @@ mod tests {
         let (entry, place) = (entry(payload, 1.8e9), Place::Set(Set::Dead));
         let mut parser = Parser::new(Schema::of(crate::wire::Dialect::Sidekiq));
         assert_eq!(JobEntry::new(&place, &entry, &mut parser).last_failed(), Some(1_796_200_000.25));
+    }
+
+    #[test]
+    fn retries_that_a_payload_does_not_give_are_those_of_its_worker() {
+        let check = |members: &str, expected: Option<u64>| {
+            let payload = format!(r#"{{"name":"N","jid":"j"{members}}}"#);
+            let (entry, mut parser) = (entry(payload.as_bytes(), 90.0), Parser::default());
+            let place = Place::Set(Set::Retries);
+            assert_eq!(JobEntry::new(&place, &entry, &mut parser).own_retries(), expected, "{payload}");
+        };
+        check(r#","retries":2,"attempt":2"#, Some(2));
+        check(r#","retries":0"#, Some(0));
+        check(r#","retries":0,"attempt":2"#, None);
+        check(r#","attempt":1"#, None);
     }
 
     #[test]

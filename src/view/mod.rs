@@ -15,7 +15,8 @@ pub(crate) mod page;
 pub(crate) mod periodic;
 pub(crate) mod redacted;
 pub(crate) mod shown;
-// What a job waits for, and times in words.
+// What a job waits for, and times and numbers in words.
+pub(crate) mod count;
 pub(crate) mod span;
 pub(crate) mod why;
 // The past.

@@ -1,6 +1,7 @@
 //! Probes: whether the process makes progress, whether it should get work, whether it has started.
 //!
-//! Judged by what shards and control publish in memory, so a probe is answered at once whatever Redis does. The rules:
+//! Judged by what shards and control publish in memory, so a probe is answered whatever Redis does: at once, and `ready`
+//! after a PING that it waits [`READY_PING_WAIT`](crate::limits::READY_PING_WAIT) for ([`super::pulse`]). The rules:
 //!
 //! | probe | fails if |
 //! |---|---|
@@ -47,6 +48,8 @@ pub(super) struct Facts {
     control: Option<Duration>,
     /// How long ago the lease was renewed.
     lease: Option<Duration>,
+    /// For how long Redis has not answered those who asked for readiness.
+    silence: Option<Duration>,
     shards: Vec<ShardFacts>,
 }
 
@@ -65,8 +68,8 @@ struct ShardFacts {
 }
 
 impl Facts {
-    /// Those of a process that has had time to run for `awake`.
-    pub(super) fn of(worker: &Worker, awake: Duration) -> Self {
+    /// Those of a process that has had time to run for `awake`, and whose probes have had no answer of Redis for `silence`.
+    pub(super) fn of(worker: &Worker, silence: Option<Duration>, awake: Duration) -> Self {
         let now = Instant::now();
         let age = |age: Option<Duration>| age.map(|age| age.min(awake));
         let shard = |stats: &ShardStats| ShardFacts {
@@ -81,6 +84,7 @@ impl Facts {
             phase: worker.control.phase(),
             control: age(worker.control.turned_at.age()),
             lease: age(worker.control.leased_at.age()),
+            silence: age(silence),
             shards: worker.shards.iter().map(|stats| shard(stats)).collect(),
         }
     }
@@ -125,6 +129,13 @@ impl Facts {
         }
         if let Some(age) = self.lease.filter(|age| *age >= READY_LEASE_AGE_MAX) {
             reasons.push(format!("its lease was not renewed for {:.1} s", age.as_secs_f64()));
+        }
+        let away =
+            |shard: &ShardFacts| shard.outage.as_ref().is_some_and(|(age, _)| *age >= READY_OUTAGE_MAX);
+        if let Some(age) = self.silence.filter(|age| *age >= READY_OUTAGE_MAX)
+            && !self.shards.iter().any(away)
+        {
+            reasons.push(format!("redis has not answered a ping for {:.1} s", age.as_secs_f64()));
         }
         for (number, shard) in self.shards.iter().enumerate() {
             if shard.held_back {
@@ -176,6 +187,7 @@ mod tests {
             phase: LifePhase::Running,
             control: Some(SECOND),
             lease: Some(SECOND),
+            silence: None,
             shards: vec![shard.clone(), shard],
         }
     }
@@ -224,6 +236,12 @@ mod tests {
             "shard 0 without redis for 3.0 s (redis is gone)",
         );
         check(|facts| away(facts, SECOND), [true, true, true], "ok");
+        check(|facts| facts.silence = Some(SECOND), [true, true, true], "ok");
+        check(
+            |facts| facts.silence = Some(READY_OUTAGE_MAX),
+            [true, false, true],
+            "redis has not answered a ping for 3.0 s",
+        );
     }
 
     #[test]

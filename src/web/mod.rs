@@ -8,7 +8,8 @@
 //!                                                        │          ◄─ fleet ◄─ Redis, a connection of its own
 //!                                                        ├─ pages   ◄─ Redis, a connection of their own
 //!                                                        ├─ api     ◄─ the same
-//!                                                        └─ health  ◄─ stats alone: it works whatever Redis does
+//!                                                        └─ health  ◄─ stats: it answers whatever Redis does
+//!                                                                   ◄─ pulse ◄─ Redis, a PING when it is asked
 //! ```
 //!
 //! It has a thread of its own, pinned nowhere: however slow or greedy its clients are, no job and no lease waits for them.
@@ -31,6 +32,7 @@ mod metrics;
 mod negotiation;
 mod options;
 mod pages;
+mod pulse;
 mod route;
 mod run;
 mod seats;

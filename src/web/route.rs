@@ -250,7 +250,13 @@ fn asks_for_fleet(query: Option<&str>) -> bool {
 
 async fn health(state: &State, probe: Probe, pass: Pass) -> Answer {
     let health = match &state.worker {
-        Some(worker) => Facts::of(worker, state.awake.time(Instant::now())).answer(probe),
+        Some(worker) => {
+            let silence = match &state.pulse {
+                Some(pulse) if probe == Probe::Ready => pulse.silence().await,
+                _ => None,
+            };
+            Facts::of(worker, silence, state.awake.time(Instant::now())).answer(probe)
+        }
         // Alone it only needs Redis.
         None if probe == Probe::Ready => Health::because(
             state.fleet.look().await.err().map(|error| error.to_string()).into_iter().collect(),

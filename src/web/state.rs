@@ -11,6 +11,7 @@ use super::fleet::Fleet;
 use super::kept::Kept;
 use super::options::{Shown, WorkerSide};
 use super::pages::{Desk, Live};
+use super::pulse::Pulse;
 use crate::io::permits::Permits;
 use crate::io::{self, timer};
 use crate::limits::{STALLED_AFTER, WEB_CONNECTIONS_MAX, WEB_SWEEP_PERIOD};
@@ -28,6 +29,8 @@ pub(super) struct State {
     pub(super) worker: Option<Worker>,
     // Changed by their own methods.
     pub(super) fleet: Fleet,
+    /// Where one PING can tell: a cluster has many servers.
+    pub(super) pulse: Option<Rc<Pulse>>,
     pub(super) desk: Rc<Desk>,
     pub(super) live: Rc<Live>,
     pub(super) awake: Awake,
@@ -82,6 +85,7 @@ impl State {
             is_loopback,
             about: About { version, program, tag, started_at: unix_now() },
             worker,
+            pulse: (!url.is_cluster()).then(|| Pulse::new(url.clone(), client_name.clone())),
             desk: Rc::new(Desk::new(url.clone(), keys, schema, client_name.clone())),
             live: Rc::default(),
             fleet: Fleet::new(url, keys, schema, client_name),

@@ -255,7 +255,7 @@ fn a_job_of_another_nodes_queue_is_retried_there() {
     }
     let expected = format!("from the dead set to queue {}", queues[1]);
     assert!(said(&cluster, &["retry", "one"]).contains(&expected));
-    assert!(said(&cluster, &["retry", "--all", "dead"]).contains("moved 1 jobs"));
+    assert!(said(&cluster, &["retry", "--all", "dead"]).contains("moved 1 job"));
     assert_eq!((other.queue(&queues[1]), node.count(&dead)), (jobs.to_vec(), 0));
     // Where it cannot go, it stays.
     let taken = format!("jiggler:list:{}", queues[1]);

@@ -247,6 +247,7 @@ poll_interval: 1
         assert_eq!(worker.lines("a periodic job was removed"), [""; 0]);
         worker.stop();
     }
+    assert!(cron(&redis, &["remove", "held"]).contains("a worker that declares it adds it again"));
 }
 
 fn unix_ms() -> u128 {

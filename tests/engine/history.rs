@@ -43,7 +43,8 @@ fn jobs_of_processes_that_have_ended_are_shown_by_queue_class_and_outcome() {
     }
     let slow = history(&redis, &["--queue", "slow", "--since", "1h"]);
     assert_eq!((count(&slow, "Noop", "done"), count(&slow, "Fail", "dead")), (0, 1));
-    assert_eq!(count(&history(&redis, &["--class", "No*"]), "Noop", "done"), 60);
+    assert_eq!(count(&history(&redis, &["--name", "No*"]), "Noop", "done"), 60);
+    // As it was called before.
     let sleep = history(&redis, &["--class", "Sleep"]);
     let p50 = sleep["slices"][0]["total"]["run"]["p50"].as_f64().unwrap();
     assert!(p50 > 0.03, "{sleep}");

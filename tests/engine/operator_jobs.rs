@@ -118,8 +118,8 @@ fn what_cannot_be_undone_needs_consent_where_nobody_can_be_asked() {
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(said(&redis, &["kill", "r"]), "moved job r (N) from the retry set to the dead set\n");
     assert_eq!(said(&redis, &["delete", "j", "--yes"]), "deleted job j (N) from the dead set\n");
-    assert_eq!(said(&redis, &["prune", "queue", "img", "--yes"]), "deleted 1 jobs of queue img\n");
-    assert_eq!(said(&redis, &["prune", "all", "--yes"]), "deleted 1 jobs of the dead set\n");
+    assert_eq!(said(&redis, &["prune", "queue", "img", "--yes"]), "deleted 1 job of queue img\n");
+    assert_eq!(said(&redis, &["prune", "all", "--yes"]), "deleted 1 job of the dead set\n");
     assert_eq!(redis.keys("*"), [""; 0]);
 }
 
@@ -218,7 +218,7 @@ fn a_bulk_from_standard_input_is_pushed_up_to_the_first_bad_line() {
     let output = with_input(&redis, &["enqueue", "--bulk", "-"], "{\"name\":\"N\"}\n\n{\"nam\":\"N\"}\n");
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
-    for part in ["standard input: line 3: unknown field `nam`", "`name`, `args`", "1 jobs were pushed"] {
+    for part in ["standard input: line 3: unknown field `nam`", "`name`, `args`", "1 job was pushed"] {
         assert!(text.contains(part), "{text}");
     }
     assert_eq!(redis.queue("default").len(), 1);
@@ -316,12 +316,7 @@ fn one_job_is_shown_wherever_it_is_and_failures_are_counted() {
     }
     let waits = json(said(&redis, &["show", "waits", "--json"]).as_bytes());
     assert_eq!((&waits["place"], &waits["found"]["queue"]), (&"queue".into(), &"img".into()));
-    check_failure(
-        &redis,
-        &["show", "nobody"],
-        1,
-        &["no job has the jid nobody", "queue img (1 of 1 entries"],
-    );
+    check_failure(&redis, &["show", "nobody"], 1, &["no job has the jid nobody", "queue img (1 of 1 entry"]);
     check_failure(&redis, &["progress", "runs"], 1, &["no progress"]);
     let groups = said(&redis, &["jobs", "dead", "--group"]);
     assert!(groups.contains("   3  Fail") && groups.contains("item #"), "{groups}");

@@ -62,7 +62,7 @@ fn a_process_that_is_watched_reports_every_second_and_no_longer_when_nobody_watc
     };
     wait_until("top shows the job", || {
         let shown = top();
-        shown.contains("0d655a187e214821") && shown.contains("reports of processes up to ")
+        shown.contains("0d655a187e214821") && shown.contains("reports up to ")
     });
     let heartbeat = || processes(&redis)[0]["heartbeat"].as_f64().unwrap();
     let now = || std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();

@@ -242,6 +242,28 @@ fn an_outage_takes_readiness_and_not_life_and_is_counted() {
     });
 }
 
+#[track_caller]
+fn signal(redis: &Redis, name: &str) {
+    let order = format!("kill -s {name} {}", redis.pid());
+    assert!(std::process::Command::new("sh").args(["-c", &order]).status().unwrap().success());
+}
+
+/// An idle worker would learn of it from its next lease, 10 s after that: a probe asks.
+#[test]
+fn a_redis_that_hangs_takes_readiness_within_seconds_of_being_asked_for() {
+    let redis = Redis::start();
+    let worker = start(&redis, &[]);
+    wait_for_probe(&worker, "ready", 200, "ok");
+    signal(&redis, "STOP");
+    let begun = Instant::now();
+    wait_for_probe(&worker, "ready", 503, "redis has not answered a ping for 3.");
+    let took = begun.elapsed();
+    assert_eq!(probe(&worker, "live").0, 200);
+    signal(&redis, "CONT");
+    wait_for_probe(&worker, "ready", 200, "ok");
+    assert!(took < Duration::from_secs(8), "it took {took:?}");
+}
+
 /// SIGSTOP: what the shards could not publish meanwhile says nothing about them.
 #[test]
 fn a_process_that_was_paused_is_alive_when_it_continues() {

@@ -11,15 +11,19 @@ use crate::{
     admin::{error::Error, table::printable},
     limits::RETRIED_QUEUES_NAMED_MAX,
     store::entries::Place,
+    view::count::{count, entries, jobs},
     wire::Keyspace,
 };
 
 pub(super) fn question(mission: &Mission, total: u64) -> String {
     let set = mission.set;
     let which = if mission.filter.name.is_some() {
-        format!("those of that name among the {total} jobs")
+        format!("those of that name among the {}", jobs(total))
     } else {
-        format!("all {total} jobs")
+        match total {
+            1 => "the only job".to_owned(),
+            more => format!("all {more} jobs"),
+        }
     };
     match &mission.action {
         Action::Kill(_, Excess::Refuse) => format!("this moves {which} of {set} to the dead set"),
@@ -58,19 +62,20 @@ pub(super) fn of_all(
 ) -> Result<(), Error> {
     let Mission { action, set, .. } = mission;
     let Swept { outcome, unfit } = swept;
-    let done = outcome.done;
+    let done = jobs(outcome.done);
     match action {
         Action::Retry(_) => {
-            writeln!(out, "moved {done} jobs from {set} to their queues{}", each(keys, outcome))?;
+            writeln!(out, "moved {done} from {set} to their queues{}", each(keys, outcome))?;
         }
-        Action::Kill(..) => writeln!(out, "moved {done} jobs from {set} to the dead set")?,
-        Action::Delete => writeln!(out, "deleted {done} jobs from {set}")?,
+        Action::Kill(..) => writeln!(out, "moved {done} from {set} to the dead set")?,
+        Action::Delete => writeln!(out, "deleted {done} from {set}")?,
     }
     if *unfit > 0 {
-        writeln!(out, "left {unfit} entries that hold more bytes than a worker runs")?;
+        let left = count(*unfit, "entry that holds", "entries that hold");
+        writeln!(out, "left {left} more bytes than a worker runs")?;
     }
     if outcome.gone > 0 {
-        writeln!(out, "{} were taken by others in the meantime", outcome.gone)?;
+        writeln!(out, "{} taken by others in the meantime", count(outcome.gone, "was", "were"))?;
     }
     of_trimmed(outcome.trimmed, out)
 }
@@ -82,7 +87,7 @@ fn each(keys: Keyspace, outcome: &Outcome) -> String {
     counts.truncate(RETRIED_QUEUES_NAMED_MAX);
     let named: u64 = counts.iter().map(|(_, jobs)| **jobs).sum();
     let mut parts: Vec<String> =
-        counts.into_iter().map(|(key, jobs)| format!("{} {jobs}", queue(keys, key))).collect();
+        counts.into_iter().map(|(key, to_it)| format!("{} {to_it}", queue(keys, key))).collect();
     if let Some(more @ 1..) = outcome.done.checked_sub(named) {
         parts.push(format!("{more} in others"));
     }
@@ -96,7 +101,7 @@ fn queue(keys: Keyspace, key: &str) -> String {
 
 fn of_trimmed(trimmed: u64, out: &mut dyn Write) -> Result<(), Error> {
     if trimmed > 0 {
-        writeln!(out, "trimmed {trimmed} entries of the dead set, too many or too old to be kept")?;
+        writeln!(out, "trimmed {} of the dead set, too many or too old to be kept", entries(trimmed))?;
     }
     Ok(())
 }

@@ -222,7 +222,7 @@ fn what_cannot_be_retried_stays_and_is_reported() {
     let said = String::from_utf8(out).unwrap();
     assert_eq!(
         said,
-        "moved 1 jobs from the dead set to their queues: default 1\nleft 1 entries that hold more bytes than a worker \
+        "moved 1 job from the dead set to their queues: default 1\nleft 1 entry that holds more bytes than a worker \
          runs\n"
             .to_owned()
             + &unserved("default", "1 job waits")

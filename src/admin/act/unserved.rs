@@ -6,6 +6,7 @@ use crate::{
     admin::{database::Database, error::Error, nodes, table::printable},
     limits::RETRIED_QUEUES_NAMED_MAX,
     store::survey::{Scope, Summary},
+    view::count::count,
     view::queue,
     wire::Keyspace,
 };
@@ -46,7 +47,7 @@ fn warnings(found: &Summary, keys: Keyspace, queues: &BTreeMap<String, u64>) -> 
 
 fn warning((name, jobs): &(&str, u64)) -> String {
     let name = printable(name);
-    let waits = if *jobs == 1 { "1 job waits".to_owned() } else { format!("{jobs} jobs wait") };
+    let waits = count(*jobs, "job waits", "jobs wait");
     format!("warning: no living process serves queue {name}: {waits} until a worker does (-q {name})")
 }
 

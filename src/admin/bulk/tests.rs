@@ -70,7 +70,7 @@ fn delayed_jobs_go_to_the_scheduled_set_with_their_queue() {
     let redis = OwnRedis::start();
     let file = file("{\"name\":\"A\",\"jid\":\"1\"}\n");
     let order = Bulk { due: Some(Due::In(Duration::from_secs(60))), ..order(&file) };
-    assert_eq!(run(&redis, &order).unwrap(), "scheduled 1 jobs in 60 s\n");
+    assert_eq!(run(&redis, &order).unwrap(), "scheduled 1 job in 60 s\n");
     let stored = redis.strings(&[b"ZRANGE", b"jiggler:set:scheduled", b"0", b"-1"]);
     assert_eq!(stored, [r#"{"name":"A","args":[],"jid":"1","queue":"img"}"#]);
 }

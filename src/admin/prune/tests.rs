@@ -44,9 +44,9 @@ fn each_word_deletes_what_it_names_and_nothing_else() {
             &["jiggler:list:img", "jiggler:list:default"],
             "deleted 2 jobs of queue default\ndeleted 2 jobs of queue img\n",
         ),
-        (What::Set(Set::Retries), &["jiggler:set:retries"], "deleted 1 jobs of the retry set\n"),
-        (What::Set(Set::Scheduled), &["jiggler:set:scheduled"], "deleted 1 jobs of the scheduled set\n"),
-        (What::Set(Set::Dead), &["jiggler:set:dead"], "deleted 1 jobs of the dead set\n"),
+        (What::Set(Set::Retries), &["jiggler:set:retries"], "deleted 1 job of the retry set\n"),
+        (What::Set(Set::Scheduled), &["jiggler:set:scheduled"], "deleted 1 job of the scheduled set\n"),
+        (What::Set(Set::Dead), &["jiggler:set:dead"], "deleted 1 job of the dead set\n"),
         (
             What::Failures,
             &["jiggler:stats:failures_counter"],
@@ -57,7 +57,7 @@ fn each_word_deletes_what_it_names_and_nothing_else() {
             &["jiggler:stats:processed_counter"],
             "deleted the counter of processed jobs, which was at 9\n",
         ),
-        (What::Processes, &[GONE], "deleted 1 heartbeats of processes that are gone, left 1 of live ones\n"),
+        (What::Processes, &[GONE], "deleted 1 heartbeat of a process that is gone, left 1 of live ones\n"),
     ];
     for (what, deleted, said) in table {
         let redis = OwnRedis::start();
@@ -88,7 +88,7 @@ fn the_question_names_what_is_there() {
     let redis = OwnRedis::start();
     fill(&redis);
     let question = question(&find(&database(&redis), &What::All, &mut None).unwrap());
-    for part in ["  2 jobs of queue img\n", "  1 jobs of the dead set\n", "at 3\n", "heartbeats of processes"]
+    for part in ["  2 jobs of queue img\n", "  1 job of the dead set\n", "at 3\n", "heartbeats of processes"]
     {
         assert!(question.contains(part), "{question}");
     }

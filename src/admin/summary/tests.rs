@@ -198,9 +198,9 @@ queue         jobs
 default          2
 low-priority     1
 
-process         pid  host       concurrency  queues           rss MB  heartbeat  health
-33c754465483   1668  vm:1                 3  default, custom    34.7    5 s ago  unknown
-5dde274f8e29  12386  \\u{1b}[2J           10  img                 9.0   35 s ago  shard 3 stalled for 14.0 s
+process         pid  host       concurrency  queues           rss MiB  heartbeat  health
+33c754465483   1668  vm:1                 3  default, custom     34.7    5 s ago  unknown
+5dde274f8e29  12386  \\u{1b}[2J           10  img                  9.0   35 s ago  shard 3 stalled for 14.0 s
 ";
     assert_eq!(our_text(&redis, 1_795_299_735.2), expected);
 }

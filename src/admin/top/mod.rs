@@ -152,6 +152,8 @@ struct Position {
     left: usize,
     /// Whether all queues are shown, not only the longest.
     all: bool,
+    /// Whether the keys are told instead of the body.
+    help: bool,
 }
 
 impl Shown {
@@ -168,7 +170,7 @@ impl Shown {
                     self.away = Some((since, error.to_string()));
                 }
                 Ok(Message::Key(key)) => {
-                    if leaves(key) {
+                    if self.at.leaves(key) {
                         return Ok(());
                     }
                     self.at = self.at.moved(key.code, screen.rows());
@@ -187,7 +189,10 @@ impl Shown {
         }
         let (rows, columns) = (screen.rows(), screen.columns());
         let room = rows.saturating_sub(lines.len() + 1);
-        let body = view::body(&self.state, (!self.at.all).then_some(room));
+        let body = match self.at.help {
+            true => view::help(),
+            false => view::body(&self.state, (!self.at.all).then_some(room)),
+        };
         let width = body.iter().map(|line| line.text.trim_end().chars().count()).max().unwrap_or(0);
         self.at.scroll = self.at.scroll.min(body.len().saturating_sub(room));
         self.at.left = self.at.left.min(width.saturating_sub(columns));
@@ -203,16 +208,21 @@ impl Shown {
     }
 }
 
-fn leaves(key: KeyEvent) -> bool {
-    let control = key.modifiers.contains(KeyModifiers::CONTROL);
-    matches!(key.code, KeyCode::Char('q' | 'Q') | KeyCode::Esc)
-        || control && matches!(key.code, KeyCode::Char('c' | 'd'))
-}
-
 impl Position {
+    /// Whether the user quits: Esc leaves the help first.
+    fn leaves(self, key: KeyEvent) -> bool {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        matches!(key.code, KeyCode::Char('q' | 'Q'))
+            || key.code == KeyCode::Esc && !self.help
+            || control && matches!(key.code, KeyCode::Char('c' | 'd'))
+    }
+
     /// The part after a key was pressed, on a screen of so many rows. What is beyond the end is cut when it is drawn.
     fn moved(self, key: KeyCode, rows: usize) -> Self {
-        let Self { scroll, left, all } = self;
+        let Self { scroll, left, all, help } = self;
+        if matches!(key, KeyCode::Char('?' | 'h') | KeyCode::F(1)) || help && key == KeyCode::Esc {
+            return Self { all, help: !help, ..Self::default() };
+        }
         let scroll = match key {
             KeyCode::Up | KeyCode::Char('k') => scroll.saturating_sub(1),
             KeyCode::Down | KeyCode::Char('j') => scroll + 1,
@@ -223,12 +233,12 @@ impl Position {
             _ => scroll,
         };
         let left = match key {
-            KeyCode::Left | KeyCode::Char('h') => left.saturating_sub(TOP_SIDE_STEP),
-            KeyCode::Right | KeyCode::Char('l') => left + TOP_SIDE_STEP,
+            KeyCode::Left => left.saturating_sub(TOP_SIDE_STEP),
+            KeyCode::Right => left + TOP_SIDE_STEP,
             KeyCode::Home => 0,
             _ => left,
         };
-        Self { scroll, left, all: all ^ matches!(key, KeyCode::Char('a')) }
+        Self { scroll, left, all: all ^ matches!(key, KeyCode::Char('a')), help }
     }
 }
 
@@ -241,9 +251,15 @@ mod tests {
     #[test]
     fn keys_leave_and_scroll() {
         let key = |code, modifiers| KeyEvent::new(code, modifiers);
-        assert!(leaves(key(KeyCode::Char('q'), KeyModifiers::NONE)));
-        assert!(leaves(key(KeyCode::Char('c'), KeyModifiers::CONTROL)));
-        assert!(!leaves(key(KeyCode::Char('c'), KeyModifiers::NONE)));
+        let helped = Position { help: true, ..Position::default() };
+        for (pressed, leaves) in [
+            (key(KeyCode::Char('q'), KeyModifiers::NONE), [true, true]),
+            (key(KeyCode::Char('c'), KeyModifiers::CONTROL), [true, true]),
+            (key(KeyCode::Char('c'), KeyModifiers::NONE), [false, false]),
+            (key(KeyCode::Esc, KeyModifiers::NONE), [true, false]),
+        ] {
+            assert_eq!([Position::default(), helped].map(|at| at.leaves(pressed)), leaves, "{pressed:?}");
+        }
         let moved = |at: Position, keys: &[KeyCode]| keys.iter().fold(at, |at, key| at.moved(*key, 10));
         let start = Position::default();
         assert_eq!(moved(start, &[KeyCode::Up, KeyCode::Left]), start);
@@ -251,6 +267,11 @@ mod tests {
         let right = moved(start, &[KeyCode::Right, KeyCode::Right, KeyCode::Left]);
         assert_eq!((right.left, right.scroll), (TOP_SIDE_STEP, 0));
         assert_eq!(moved(right, &[KeyCode::PageDown, KeyCode::Home]), start);
+        for open in [KeyCode::Char('?'), KeyCode::Char('h')] {
+            assert_eq!(moved(start, &[open]), helped);
+            assert_eq!(moved(start, &[open, KeyCode::Esc]), start);
+            assert_eq!(moved(start, &[open, open]), start);
+        }
         assert!(moved(start, &[KeyCode::Char('a')]).all && !moved(start, &[KeyCode::Char('a'); 2]).all);
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::admin::table::{self, Align, printable};
 use crate::limits::{RUNNING_JOBS_SHOWN_MAX, TOP_QUEUES_MIN, TOP_QUEUES_PART, TOP_SHARDS_MAX};
+use crate::view::count::count;
 use crate::view::span::span;
 use crate::view::{
     member::{Member, RunningJob},
@@ -56,10 +57,14 @@ pub(super) fn head(state: &State) -> Vec<Line> {
         state.processes_count,
     );
     let third = format!(
-        "waiting {} in {} queues  retry set {}  scheduled set {}  dead set {}",
-        state.waiting_jobs, state.queues_count, counts.retry_jobs, counts.scheduled_jobs, counts.dead_jobs,
+        "waiting {} in {}  retry set {}  scheduled set {}  dead set {}",
+        state.waiting_jobs,
+        count(state.queues_count as u64, "queue", "queues"),
+        counts.retry_jobs,
+        counts.scheduled_jobs,
+        counts.dead_jobs,
     );
-    let first = format!("jiggler-uring top  {}  {}", ages(state), printable(&state.redis));
+    let first = format!("top  {}  {}", printable(&state.redis), ages(state));
     vec![Line::new(Tone::Title, first), Line::new(Tone::Plain, second), Line::new(Tone::Plain, third)]
 }
 
@@ -68,7 +73,7 @@ fn ages(state: &State) -> String {
     let read = clock(state.at);
     let beats = state.processes.iter().filter_map(|worker| worker.member.heartbeat);
     match beats.min_by(f64::total_cmp) {
-        Some(oldest) => format!("{read}  reports of processes up to {} old", span(state.at - oldest)),
+        Some(oldest) => format!("{read}  reports up to {} old", span(state.at - oldest)),
         None => read,
     }
 }
@@ -176,7 +181,25 @@ pub(super) fn foot(lines: Part, columns: Part) -> Line {
         part.map_or_else(String::new, |(first, last, of)| format!("  {what} {first}-{last} of {of}"))
     };
     let parts = part("lines", lines) + &part("columns", columns);
-    Line::new(Tone::Head, format!("q quit  arrows, pages  a all queues{parts}"))
+    Line::new(Tone::Head, format!("q quit  ? help  arrows, pages{parts}"))
+}
+
+/// What the keys do.
+pub(super) fn help() -> Vec<Line> {
+    let lines = [
+        "",
+        "q, Ctrl-C        quit; so does Esc, outside this help",
+        "?, h, F1         this help; again, or Esc, leaves it",
+        "up, down, k, j   a line up or down",
+        "page up, down    half a screen up or down; blank: down",
+        "left, right      sideways",
+        "Home, End        to the start, to the end",
+        "a                all queues, or only the longest",
+        "",
+        "Counters, rates and queues are current. A process reports once a second while",
+        "this is open; the first line says how old the oldest report is.",
+    ];
+    lines.into_iter().map(|line| Line::new(Tone::Plain, line)).collect()
 }
 
 /// The time of day of a Unix time, UTC.
@@ -205,7 +228,7 @@ const PROCESS_COLUMNS: &[(&str, Align)] = &[
     ("health", Align::Left),
     ("host", Align::Left),
     ("pid", Align::Right),
-    ("rss MB", Align::Right),
+    ("rss MiB", Align::Right),
     ("up", Align::Right),
     ("engine", Align::Left),
     ("queues", Align::Left),
@@ -340,7 +363,7 @@ mod tests {
         let text = |lines: Vec<Line>| lines.into_iter().map(|line| line.text).collect::<Vec<_>>().join("\n");
         assert_eq!(
             text(head(&state)),
-            "jiggler-uring top  00:00:00Z  redis://h:6379/0\nprocessed 7 (12/s)  failed 1  processes 0  busy 0/0\n\
+            "top  redis://h:6379/0  00:00:00Z\nprocessed 7 (12/s)  failed 1  processes 0  busy 0/0\n\
              waiting 0 in 0 queues  retry set 2  scheduled set 3  dead set 4"
         );
         assert_eq!(
@@ -386,8 +409,8 @@ mod tests {
             paused: Paused::default(),
         };
         let head = head(&state);
-        assert!(head[0].text.contains("22:26:42Z  reports of processes up to 2 s old"), "{}", head[0].text);
-        assert!(head[1..].iter().all(|line| line.text.chars().count() <= 80), "{head:?}");
+        assert_eq!(head[0].text, "top  redis://redis.example.org:6379/0  22:26:42Z  reports up to 2 s old");
+        assert!(head.iter().chain(&help()).all(|line| line.text.chars().count() <= 80), "{head:?}");
         let body = body(&state, Some(20));
         let seen: String =
             body.iter().take(20).map(|line| line.text.chars().take(80).collect::<String>() + "\n").collect();
@@ -422,7 +445,7 @@ mod tests {
 
     #[test]
     fn the_foot_says_which_part_is_shown() {
-        assert!(foot(None, None).text.ends_with("all queues"));
+        assert_eq!(foot(None, None).text, "q quit  ? help  arrows, pages");
         let text = foot(Some((3, 12, 40)), Some((9, 88, 120))).text;
         assert!(
             text.ends_with("  lines 3-12 of 40  columns 9-88 of 120") && text.chars().count() <= 80,

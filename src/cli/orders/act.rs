@@ -31,8 +31,9 @@ pub(in crate::cli) const DELETE: &str = "delete";
 pub(in crate::cli) const RETRY_HELP: &str = "\
 The job goes to the queue it came from, which its payload names, or, if that names none, to `default`; --queue sends it \
 elsewhere. It runs as soon as a worker is free, and a warning tells if no living process serves that queue. Its payload is \
-unchanged, so a dead job has no retries left. --all acts in batches on the jobs that are there at the start; you may end it \
-at any time, and what was done is done. A job that is running is not touched.
+unchanged, so a dead job has no retries left: it runs once more, and if that fails it is dead again. --all acts in batches \
+on the jobs that are there at the start; you may end it at any time, and what was done is done. A job that is running is \
+not touched.
 
 Examples:
   jiggler-uring retry 0d655a187e214821

@@ -66,7 +66,7 @@ enum CronWord {
         #[arg(long)]
         json: bool,
     },
-    /// Remove one
+    /// Remove one; one that workers declare comes back when the next of them starts (`cron pause` lasts)
     Remove(NameArgs),
     /// Let the ticks of one pass without a push
     Pause(NameArgs),

@@ -29,7 +29,7 @@ queue, class, outcomes, run_seconds, run and wait, and these have count, p50, p9
 
 Examples:
   jiggler-uring history
-  jiggler-uring history --since 2h --class 'Report::*'
+  jiggler-uring history --since 2h --name 'Report::*'
   jiggler-uring history --since 90d --queue img --json
 
 Exit status: 0 shown, 1 Redis refused or is away, 2 wrong usage or configuration";
@@ -65,7 +65,8 @@ pub(in crate::cli) struct HistoryArgs {
     #[arg(short = 'q', long, value_name = "QUEUE")]
     queue: Option<String>,
     /// Only jobs with this name; with an asterisk at the end, names that start with it
-    #[arg(long, value_name = "CLASS", value_parser = ValueParser::new(name_pattern))]
+    // In `jobs` a class is that of an error. This was its word here, too, and is still read.
+    #[arg(long = "name", alias = "class", value_name = "NAME", value_parser = ValueParser::new(name_pattern))]
     class: Option<NamePattern>,
     /// Print one JSON object: by, slices
     #[arg(long)]

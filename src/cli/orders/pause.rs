@@ -1,9 +1,11 @@
 //! `pause` and `resume`: a queue or a class of jobs that is not to run.
 
+use std::time::Duration;
+
 use clap::{ArgGroup, ArgMatches, Args, FromArgMatches, ValueEnum, error::ErrorKind};
 
-use super::value::{job_name, moment, usage};
-use crate::acts::pause::{Pausable, PauseChange};
+use super::value::{job_name, moment, span, usage};
+use crate::acts::pause::{Pausable, PauseChange, PauseEnd};
 use crate::admin::Format;
 use crate::admin::pause::PauseAction;
 use crate::config::GivenUrl;
@@ -24,6 +26,7 @@ is resumed. A Ruby server heeds neither.
 
 Examples:
   jiggler-uring pause queue img --why 'the resizer is broken'
+  jiggler-uring pause queue mails --for 2h
   jiggler-uring pause class Report --until 2026-12-24T18:00:00Z
   jiggler-uring pause --list
 
@@ -69,6 +72,9 @@ pub(in crate::cli) struct PauseArgs {
     /// When it is over by itself: Unix seconds, or a date and time with its zone such as 2026-12-24T18:00:00Z
     #[arg(long, value_name = "WHEN", value_parser = moment, conflicts_with = "list")]
     until: Option<f64>,
+    /// The same as a span from now: seconds, or units such as 90s, 5m, 1h30m, 2d
+    #[arg(long = "for", value_name = "SPAN", value_parser = span, conflicts_with_all = ["list", "until"])]
+    span: Option<Duration>,
     /// Show what is paused, since when, by whom and why
     #[arg(long)]
     list: bool,
@@ -93,10 +99,11 @@ impl PauseOrder {
         matches: &ArgMatches,
         redis_url: Option<GivenUrl>,
     ) -> Result<Self, clap::Error> {
-        let PauseArgs { kind, name, why, until, list: _, json } = PauseArgs::from_arg_matches(matches)?;
+        let PauseArgs { kind, name, why, until, span, list: _, json } = PauseArgs::from_arg_matches(matches)?;
         let action = match (kind, name) {
             (Some(kind), Some(name)) => {
                 let what = pausable(kind, name)?;
+                let until = until.map(PauseEnd::At).or(span.map(PauseEnd::In));
                 PauseAction::Change(PauseChange::Pause { what, by: who(), why, until })
             }
             _ => PauseAction::List(if json { Format::Json } else { Format::Text }),

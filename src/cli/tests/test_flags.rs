@@ -1,7 +1,8 @@
 //! Flags before and after a command, variables, and what picks out jobs.
 
 use super::*;
-use crate::{admin::show::Wanted, config::LogLevel};
+use crate::acts::pause::{PauseChange, PauseEnd};
+use crate::{admin::pause::PauseAction, admin::show::Wanted, config::LogLevel};
 
 #[test]
 fn the_flags_that_find_redis_stand_before_or_after_the_command() {
@@ -97,4 +98,21 @@ fn show_and_progress_name_one_job_and_jobs_take_what_failed() {
         (&["jobs", "dead", "--group", "--page", "2"], "cannot be used with"),
         (&["jobs", "dead", "--error", ""], "1 to 256 bytes"),
     ]);
+}
+
+#[test]
+fn a_pause_ends_at_a_time_or_after_a_span() {
+    for (flag, value, end) in [
+        ("--for", "1h30m", PauseEnd::In(Duration::from_secs(5_400))),
+        ("--until", "1795299800.5", PauseEnd::At(1_795_299_800.5)),
+    ] {
+        match parse_line(&["pause", "queue", "img", flag, value]).unwrap() {
+            Invocation::Pause(PauseOrder {
+                action: PauseAction::Change(PauseChange::Pause { until, .. }),
+                ..
+            }) => assert_eq!(until, Some(end)),
+            other => panic!("it became {other:?}"),
+        }
+    }
+    check_refused(&[(&["pause", "queue", "a", "--for", "2h", "--until", "5"], "cannot be used with")]);
 }

@@ -22,6 +22,7 @@ use thiserror::Error;
 ///
 /// use jiggler_uring::RetryPolicy;
 ///
+/// // Not `JigglerUring::Timeout`, of a run that took longer than the timeout of its job.
 /// let policy = RetryPolicy::by(|retry, error| match error.class() {
 ///     "http::Status401" | "http::Status404" => None, // no pause helps: to the dead set
 ///     "http::Status429" => Some(Duration::from_secs(60)),

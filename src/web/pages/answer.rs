@@ -51,7 +51,11 @@ struct Refused {
 
 /// Answers it, if it asks for a page; `None`: it asks for something else, or is not of a browser.
 pub(crate) async fn answer(desk: &Desk, request: &Request<'_>) -> Option<Answer> {
-    let page = Page::at(request.path)?;
+    let page = match Page::at(request.path) {
+        Some(page) => page,
+        None if takes_html(request.accept) => return Some(nowhere(desk, request)),
+        None => return None,
+    };
     if page == Page::Overview && !takes_html(request.accept) {
         return None;
     }
@@ -72,6 +76,14 @@ pub(crate) async fn answer(desk: &Desk, request: &Request<'_>) -> Option<Answer>
         Some(error) => visit.misunderstood(&error),
         None => visit.answer().await.unwrap_or_else(|error| visit.misunderstood(&error)),
     })
+}
+
+/// What a browser is told at an address where there is nothing.
+fn nowhere(desk: &Desk, request: &Request<'_>) -> Answer {
+    let (page, theme) = (Page::Overview, Theme::of_cookie(request.cookie));
+    let (ask, here) = (Ask::default(), page.href().to_owned());
+    let visit = Visit { desk, tag: request.tag, who: request.who, page, ask, theme, here };
+    visit.refuse(StatusCode::NOT_FOUND, "Not found", "There is no page at this address.")
 }
 
 /// Whether forms are sent to this path.

@@ -295,7 +295,8 @@ fn facts(place: &Place, job: &JobEntry<'_>, now: f64) -> Vec<Fact> {
     if let (Some(score), Place::Set(set)) = (job.score(), place) {
         facts.push(moment(if *set == Set::Dead { "Died" } else { "Due" }, score));
     }
-    facts.push(text("Retries", format!("{} of {} used", number(job.attempt()), number(job.retries()))));
+    let of = job.own_retries().map_or_else(|| "those of its worker".to_owned(), number);
+    facts.push(text("Retries", format!("{} of {of} used", number(job.attempt()))));
     let first = job.number(names.first_failed_at);
     for (label, at) in
         [("First failed", first), ("Last failed", job.last_failed().filter(|_| first.is_some()))]

@@ -262,7 +262,10 @@ fn row(place: &Place, entry: &Entry, parser: &mut Parser, now: f64) -> Row {
         name: Text::cell(&name),
         is_broken: job.trouble().is_some(),
         queue: Text::cell(&ListName::shown(&job.queue())),
-        attempts: format!("{} of {}", number(job.attempt()), number(job.retries())),
+        attempts: match job.own_retries() {
+            Some(retries) => format!("{} of {}", number(job.attempt()), number(retries)),
+            None => number(job.attempt()),
+        },
         when: job.score().map(|score| Moment::of(score, now)),
         error: Text::cell(&job.error()),
         args,

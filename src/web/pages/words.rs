@@ -126,12 +126,12 @@ pub(super) fn span(seconds: f64) -> String {
     }
 }
 
-/// Bytes: `512 B`, `8.4 kB`, `8.4 MB`.
+/// Bytes: `512 B`, `8.2 KiB`, `8.0 MiB`.
 pub(super) fn bytes(bytes: u64) -> String {
     match bytes {
-        ..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+        ..1_024 => format!("{bytes} B"),
+        1_024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1_024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
     }
 }
 
@@ -173,7 +173,7 @@ mod tests {
             ["0", "7", "999", "1,000", "31,204", "18,446,744,073,709,551,615"]
         );
         assert_eq!([0.04, 0.44, -12.4, 31_204.4].map(rate), ["0.0", "0.4", "12", "31,204"]);
-        assert_eq!([0, 999, 8_400, 8_388_608].map(bytes), ["0 B", "999 B", "8.4 kB", "8.4 MB"]);
+        assert_eq!([0, 999, 8_400, 8_388_608].map(bytes), ["0 B", "999 B", "8.2 KiB", "8.0 MiB"]);
         let spans = [-1.0, f64::NAN, 0.34, 4.25, 59.6, 72.0, 4_320.0, 7_200.0, 273_600.0].map(span);
         assert_eq!(
             spans,

@@ -103,6 +103,7 @@ fn a_second_signal_ends_the_running_jobs_at_once() {
     let asked = Instant::now();
     worker.stop();
     assert!(asked.elapsed() < SOON, "the second signal took {:?}", asked.elapsed());
+    assert_eq!(worker.lines("handed back: a second signal").len(), 1);
     assert_eq!(redis.queue("default"), [sleeper(0, 60.0)]);
     assert_no_trace(&redis);
 }

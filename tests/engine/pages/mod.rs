@@ -149,7 +149,8 @@ fn every_page_is_whole_and_sent_with_what_keeps_browsers_from_more_than_showing_
     let style = browse(&web, "/style.css");
     assert!(style.head.contains("text/css") && style.body.contains("prefers-color-scheme"));
     assert!(!style.body.contains("url(") && !style.body.contains("@import"));
-    assert_eq!(browse(&web, "/nothing").status, 404);
+    assert!(page_with(&web, "/nothing", 404).text.contains("There is no page at this address."));
+    assert!(web.get("/nothing").head.contains("text/plain"));
     // Programs are told what there is for them.
     assert!(web.get("/").head.contains("text/plain"));
     let theme = browse(&web, "/theme?to=dark&back=dead%3Fskip%3D50");
@@ -204,7 +205,7 @@ fn processes_and_what_they_run_are_listed() {
     let processes = page(&worker, "/processes");
     let row = processes.row(&uuid);
     assert_eq!((row[1].as_str(), row[2].as_str(), row[3].as_str()), ("running", "1 of 10", "default"));
-    assert!(row[6].contains("blue") && row[7].ends_with(" MB"), "{row:?}");
+    assert!(row[6].contains("blue") && row[7].ends_with(" MiB"), "{row:?}");
     worker.signal("TSTP");
     wait_until("it is seen to be quiet", || page(&worker, "/processes").row(&uuid)[1].starts_with("quiet"));
     worker.kill();

@@ -33,7 +33,9 @@ pub(super) async fn change(
         Some(Edited::Pushed { jid }) => format!("Periodic job {shown} was pushed as job {jid}."),
         Some(Edited::Paused) => format!("Periodic job {shown} is paused."),
         Some(Edited::Resumed) => format!("Periodic job {shown} is pushed again from its next tick on."),
-        Some(Edited::Removed | Edited::Added { .. }) | None => format!("Periodic job {shown} was removed."),
+        Some(Edited::Removed { .. } | Edited::Added { .. }) | None => {
+            format!("Periodic job {shown} was removed.")
+        }
     });
     Ok(())
 }
