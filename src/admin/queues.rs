@@ -65,7 +65,7 @@ pub(crate) fn queues(
 fn row(queue: &Queue<'_>) -> Vec<String> {
     let served = match queue.processes {
         0 => "nobody".to_owned(),
-        some => count(some as u64, "process", "processes"),
+        some => count(some, "process", "processes"),
     };
     vec![ListName::shown(queue.name), queue.jobs.to_string(), served]
 }

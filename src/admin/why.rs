@@ -108,7 +108,7 @@ fn in_queue(
     // A user who may not ask is told less.
     let recovered = position::read_recoveries(&conn.call_one(&requests)?).unwrap_or(0);
     if recovered > 0 {
-        let deaths = count(recovered as u64, "death of a process", "deaths of processes");
+        let deaths = count(recovered, "death of a process", "deaths of processes");
         let text = format!("it was in flight at {deaths}; it may survive {RECOVERIES_MAX}");
         answer.add("recovered", text);
     }

@@ -59,7 +59,7 @@ fn an_idle_process_has_a_handful_of_connections_and_starts_a_job_of_any_queue_at
         let before = measured();
         measure_over(SPAN);
         let after = measured();
-        // All lengths once, for the bell and for the history, and what lease, heartbeat and poller ask: no loop does as little.
+        // All lengths once, for the bell and for the history, and what lease, heartbeat and poller ask: a loop asks more.
         assert!(after.0 - before.0 < 3 * count as u64 + 120, "{} commands in {SPAN:?}", after.0 - before.0);
         assert!(after.1 - before.1 < 0.3, "{} s of processor time in {SPAN:?}", after.1 - before.1);
         worker.stop();
