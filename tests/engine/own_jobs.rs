@@ -92,7 +92,7 @@ fn a_program_speaks_of_itself_and_its_deployment_is_told_apart() {
     assert_eq!(json(processes())["processes"][0]["program"], "own_jobs 0.1.0");
     assert!(said(&["processes", "--redis-url", &redis.url()]).contains("own_jobs 0.1.0 3f2a1c9"));
     worker.stop();
-    let args = ["stop", "nobody", "--redis-url", &redis.url()];
+    let args = ["stop", "0123456789ab", "--redis-url", &redis.url()];
     let error = String::from_utf8(command(&example("own_jobs")).args(args).output().unwrap().stderr).unwrap();
     assert!(error.contains("`own_jobs processes` lists"), "{error}");
 }
